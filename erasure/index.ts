@@ -1,0 +1,3 @@
+/** The erasure room's only door. */
+export * from './types.ts';
+export * from './profile.ts';

@@ -1,0 +1,82 @@
+/** Seams of the erasure room: pure maths over bytes, no I/O. */
+
+/** k data + m parity shards. */
+export interface Profile {
+  readonly data: number;
+  readonly parity: number;
+}
+
+/**
+ * Reed-Solomon over GF(2^8), byte-compatible with reed-solomon-erasure (Vandermonde, polynomial 0x11d).
+ * One instance serves one profile. Calls are synchronous and never keep a reference to an argument.
+ */
+export interface ErasureCodec {
+  readonly profile: Profile;
+  /**
+   * Codes one stripe. `data` is k cells of `cell` bytes, contiguous (length exactly k·cell; the caller pads
+   * with zeroes). Returns the m parity cells, contiguous, in memory of their own.
+   */
+  encode(data: Uint8Array, cell: number): Uint8Array;
+  /**
+   * Rebuilds the `wanted` shards (indexes 0…k+m−1, data first) of one stripe, or of the same byte range of
+   * one stripe: coding is byte-wise, so any equal-length slices of the shards do. `shards` has k+m entries,
+   * `undefined` where absent; the first k present ones are used. Returned in the order of `wanted`; a wanted shard that is
+   * present is returned as it is.
+   * @throws ErasureError kind 'TooFewShards' when fewer than k are present, 'BadLength' when lengths differ.
+   */
+  reconstruct(shards: readonly (Uint8Array | undefined)[], wanted: readonly number[]): Uint8Array[];
+}
+
+export type ErasureErrorKind = 'BadProfile' | 'BadLength' | 'TooFewShards';
+
+export class ErasureError extends Error {
+  override readonly name = 'ErasureError';
+  readonly kind: ErasureErrorKind;
+  readonly retryable = false;
+  constructor(kind: ErasureErrorKind, message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** Bytes of a shard that one leaf hash covers; the last leaf of a shard may be shorter. */
+export const LEAF_BYTES = 16 * 1024;
+export const HASH_BYTES = 32;
+
+/**
+ * BLAKE3 hashing. A shard's leaves are hashed each on its own; the leaf hashes form a binary Merkle tree whose
+ * root, bound to the shard's length, is the shard's root. The tree's shape follows from the length alone.
+ */
+export interface Hasher {
+  /** Plain BLAKE3-256 of `data`: 32 bytes. */
+  hash(data: Uint8Array): Uint8Array;
+  /** A builder that takes a shard's bytes in order, in pieces of any size. */
+  tree(): TreeBuilder;
+  /**
+   * Proof that leaves [first, first+count) belong to the shard: the sibling hashes a verifier cannot compute,
+   * concatenated, left to right and bottom up. `leaves` is every leaf hash of the shard, concatenated.
+   */
+  proof(leaves: Uint8Array, first: number, count: number): Uint8Array;
+  /**
+   * True when `bytes` are exactly the leaves [first, first+count) of the shard of `length` bytes with this root.
+   * Never throws on hostile input: a proof of the wrong size or a range outside the shard is false.
+   */
+  verify(root: Uint8Array, length: number, first: number, bytes: Uint8Array, proof: Uint8Array): boolean;
+  /** Root of a shard of `length` bytes from its concatenated leaf hashes. */
+  root(leaves: Uint8Array, length: number): Uint8Array;
+}
+
+export interface TreeBuilder {
+  update(bytes: Uint8Array): void;
+  /** The sealed tree; the builder must not be used after. */
+  finish(): ShardTree;
+}
+
+export interface ShardTree {
+  /** 32 bytes. */
+  readonly root: Uint8Array;
+  /** Length of the shard in bytes. */
+  readonly length: number;
+  /** All leaf hashes, concatenated: 32 bytes for each LEAF_BYTES of shard. */
+  readonly leaves: Uint8Array;
+}

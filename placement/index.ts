@@ -1,0 +1,2 @@
+/** The placement room's only door. */
+export * from './types.ts';

@@ -1,0 +1,295 @@
+/** Seams of the placement room. */
+import type { Profile } from '#erasure';
+
+export type ProviderId = string;
+export type ChunkId = string;
+
+/** Time and chance are injected, so that tests control both. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Rejects with the signal's reason when it aborts first. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+export interface Random {
+  /** Uniform in [0, 1). */
+  fraction(): number;
+}
+
+/** Place in the failure-domain tree. */
+export interface Domain {
+  readonly region: string;
+  readonly site: string;
+  readonly operator: string;
+}
+
+export type ProviderState =
+  | 'vetting'
+  | 'active'
+  | 'degraded'
+  | 'suspended'
+  | 'exiting'
+  | 'gone'
+  | 'disqualified';
+
+export interface ProviderInfo {
+  readonly id: ProviderId;
+  /** Directory path or URL. */
+  readonly endpoint: string;
+  readonly domain: Domain;
+  readonly state: ProviderState;
+  /** Total bytes offered, and bytes free by the last probe. */
+  readonly capacity: number;
+  readonly free: number;
+}
+
+/**
+ * Names one shard on a provider: an opaque name, so that a provider learns nothing. `chunk` is 32 lower-case hex digits
+ * and `index` 0…k+m−1; the stored name is `${chunk}.${index}`. One shard index of a chunk may in time be
+ * written anew by repair to another provider, but a given (provider, chunk, index) is immutable once durable.
+ */
+export interface ShardName {
+  readonly chunk: ChunkId;
+  readonly index: number;
+}
+
+/** What a writer knows of a shard once its last byte is produced. */
+export interface ShardSeal {
+  readonly root: Uint8Array;
+  /** Bytes of the shard. */
+  readonly length: number;
+  /** Leaf hashes, concatenated (see Hasher). */
+  readonly leaves: Uint8Array;
+}
+
+/** A shard on its way to a provider. */
+export interface ShardSource {
+  readonly cells: AsyncIterable<Uint8Array>;
+  /** Called once `cells` has ended. */
+  seal(): ShardSeal;
+}
+
+/** Leaves [first, first+count) of a shard with their proof. Unverified: the reader checks it against the root. */
+export interface ShardSlice {
+  readonly first: number;
+  readonly bytes: Uint8Array;
+  readonly proof: Uint8Array;
+}
+
+export interface StoredShard extends ShardName {
+  /** Bytes of the shard, without its tree. */
+  readonly length: number;
+  /** Milliseconds since the epoch at which it became durable, by the provider's clock. */
+  readonly storedAt: number;
+}
+
+/**
+ * Immutable shards at one provider. Every implementation runs test/placement/shardTransportContract.ts.
+ * All methods reject with TransportError; an aborted signal rejects with kind 'Aborted' and leaves nothing behind.
+ */
+export interface ShardTransport {
+  /**
+   * Resolves only when the shard and its name are durable. A shard that exists already with the same root is success; another root
+   * is 'Conflict'. A source that fails leaves nothing behind.
+   */
+  put(name: ShardName, source: ShardSource, signal?: AbortSignal): Promise<void>;
+  /** @throws TransportError 'NotFound' | 'Corrupt' (stored file is torn or of the wrong length) | … */
+  get(name: ShardName, firstLeaf: number, count: number, signal?: AbortSignal): Promise<ShardSlice>;
+  /** Idempotent: a missing shard is success. */
+  delete(name: ShardName, signal?: AbortSignal): Promise<void>;
+  /** One page of stored shards in order of stored name, after `after` (exclusive). Empty at the end. */
+  list(after: string | undefined, limit: number, signal?: AbortSignal): Promise<StoredShard[]>;
+  /** One leaf with its proof: a possession challenge. Like get of one leaf, never from a cache. */
+  prove(name: ShardName, leaf: number, signal?: AbortSignal): Promise<ShardSlice>;
+  /** Total and free bytes at the provider. */
+  space(signal?: AbortSignal): Promise<{ capacity: number; free: number }>;
+  close(): Promise<void>;
+}
+
+export type TransportErrorKind =
+  | 'NotFound'
+  | 'Corrupt'
+  | 'Conflict'
+  | 'NoSpace'
+  | 'Unavailable'
+  | 'Timeout'
+  | 'Aborted'
+  | 'Source';
+
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  readonly kind: TransportErrorKind;
+  readonly retryable: boolean;
+  constructor(kind: TransportErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+    this.retryable = kind === 'Unavailable' || kind === 'Timeout';
+  }
+}
+
+/** Where one shard of a chunk lies, and its Merkle root (32 bytes). */
+export interface ShardPlace {
+  readonly provider: ProviderId;
+  readonly root: Uint8Array;
+}
+
+/**
+ * Everything that is needed to read a chunk. Stored in metadata by the gateway, changed afterwards only by repair,
+ * by compare-and-set on `generation`.
+ */
+export interface ChunkRecord {
+  readonly id: ChunkId;
+  readonly profile: Profile;
+  /** Bytes of the chunk, ≥ 1. */
+  readonly length: number;
+  /** Cell bytes of a full stripe. */
+  readonly cell: number;
+  /** Starts at 1; every repair adds one. */
+  readonly generation: number;
+  /** k+m entries; undefined where the shard never became durable. */
+  readonly shards: readonly (ShardPlace | undefined)[];
+}
+
+export interface WrittenChunk {
+  readonly record: ChunkRecord;
+  readonly needsRepair: boolean;
+  /** The domain rule held: at most m shards in one site and with one operator. */
+  readonly domainRuleKept: boolean;
+}
+
+/**
+ * A chunk being written, one at a time: bytes go in, a record comes out.
+ * Backpressure: `write` resolves when the writer can take more; it holds about two stripes and never a chunk.
+ */
+export interface ChunkWriter {
+  readonly id: ChunkId;
+  /** Bytes taken so far. */
+  readonly length: number;
+  /** @throws PlacementError 'TooFewProviders' as soon as the write quorum cannot be met any more. `bytes` may be reused after it resolves. */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Resolves when k+⌈m/2⌉ shards are durable, after a short wait for the others. Shards still on their way go on in the
+   * background and stand in the record with their place and root; failed ones are undefined there. In both cases `needsRepair` is true,
+   * and the caller stores the record and its repair queue entry in one commit.
+   * @throws PlacementError 'TooFewProviders' (shards written are deleted)
+   */
+  finish(): Promise<WrittenChunk>;
+  /** Deletes whatever was written. Idempotent; never rejects. */
+  abort(): Promise<void>;
+}
+
+/** Bytes of a chunk, in the order asked for, every one verified against the shard roots of the record. */
+export interface ChunkStore {
+  /** @param id an identifier never used before (32 lower-case hex digits) */
+  create(id: ChunkId, profile: Profile): Promise<ChunkWriter>;
+  /**
+   * Streams [offset, offset+length) of a chunk in pieces of at most one stripe, with read-ahead bounded by one stripe.
+   * Stopping the iteration releases everything. Wrong or missing shards are decoded around, charged, and reported to the catalog's
+   * repair queue.
+   * @throws PlacementError 'ChunkUnreadable' when fewer than k shards verify: never a wrong byte.
+   */
+  read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Deletes every shard of the chunk, wherever a write or repair may have put it. Idempotent; rejects when a provider could not be asked. */
+  delete(chunk: ChunkRecord): Promise<void>;
+  /** Deletes every shard of a chunk of which no record exists, on all providers. Idempotent. */
+  deleteUnrecorded(id: ChunkId): Promise<void>;
+}
+
+/**
+ * The chunk records and the repair queue, kept by the gateway's metadata: what placement needs of it.
+ * `compareAndSet` is false when the record has changed or is gone: then the repair gives up its new shards.
+ */
+export interface ChunkCatalog {
+  get(id: ChunkId): Promise<ChunkRecord | undefined>;
+  compareAndSet(expected: ChunkRecord, next: ChunkRecord): Promise<boolean>;
+  /** Pages over all chunk records in order of id. */
+  list(after: ChunkId | undefined, limit: number): Promise<ChunkRecord[]>;
+  /** Idempotent; survives a restart. */
+  enqueueRepair(id: ChunkId, reason: string): Promise<void>;
+  dequeueRepair(id: ChunkId): Promise<void>;
+  repairQueue(after: ChunkId | undefined, limit: number): Promise<ChunkId[]>;
+  /** A durable cursor or note of a background job (scrub position …). */
+  getNote(name: string): Promise<string | undefined>;
+  setNote(name: string, value: string): Promise<void>;
+}
+
+/** Candidates in, providers for the k+m shards out; the same arguments give the same answer. */
+export type ChooseProviders = (request: ChooseRequest) => ChooseAnswer;
+
+export interface Candidate {
+  readonly info: ProviderInfo;
+  /** ≥ 0: relative share of new shards; 0 = not to be chosen. */
+  readonly weight: number;
+}
+export interface ChooseRequest {
+  readonly candidates: readonly Candidate[];
+  readonly count: number;
+  /** Most shards of one chunk in one site and with one operator, where the map allows it (m). */
+  readonly perDomainMax: number;
+  /** Providers that already hold a shard of the chunk (repair): never chosen again, and counted in their domains. */
+  readonly taken?: readonly ProviderInfo[];
+  /** 32-bit unsigned. */
+  readonly seed: number;
+}
+export interface ChooseAnswer {
+  /** At most `count`, all different. Fewer only when there are not enough candidates. */
+  readonly chosen: readonly ProviderInfo[];
+  /** False when the domain rule could not be kept with these candidates. */
+  readonly domainRuleKept: boolean;
+}
+
+export type PlacementErrorKind =
+  | 'TooFewProviders'
+  | 'ChunkUnreadable'
+  | 'NoSpace'
+  | 'BadConfiguration'
+  | 'Aborted';
+
+export class PlacementError extends Error {
+  override readonly name = 'PlacementError';
+  readonly kind: PlacementErrorKind;
+  readonly retryable: boolean;
+  constructor(kind: PlacementErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+    this.retryable = kind === 'TooFewProviders' || kind === 'ChunkUnreadable';
+  }
+}
+
+/** Progress of long work, for progress bars and logs. */
+export interface Progress {
+  readonly job: 'repair' | 'scrub' | 'check';
+  readonly done: number;
+  /** Undefined while the total is not known. */
+  readonly total: number | undefined;
+  readonly bytes: number;
+}
+
+/** How one call to a provider went; feeds the live window that ranks providers. */
+export interface CallOutcome {
+  readonly kind: 'read' | 'write';
+  readonly latencyMs: number;
+  /** Undefined: success. 'WrongBytes': a slice that did not verify. */
+  readonly failure?: TransportErrorKind | 'WrongBytes';
+}
+
+export interface ProviderHandle {
+  readonly info: ProviderInfo;
+  readonly transport: ShardTransport;
+}
+
+/** The registered providers with their live measurements. Identities survive restarts; a provider's address may change, its id not. */
+export interface Providers {
+  all(): readonly ProviderHandle[];
+  get(id: ProviderId): ProviderHandle | undefined;
+  /** Providers that may take new shards now, weighted by free space, success and latency window. */
+  candidates(): readonly Candidate[];
+  report(id: ProviderId, outcome: CallOutcome): void;
+  /** Larger is better: expected speed and reliability of a read now. 0 for one whose breaker is open. */
+  readRank(id: ProviderId): number;
+  /** Milliseconds after which a read of this provider is hedged: its p95, bounded. */
+  hedgeAfterMs(id: ProviderId): number;
+  /** Makes missing or emptied local directories usable again; called by an operator's repair. */
+  revive(): Promise<void>;
+  close(): Promise<void>;
+}
