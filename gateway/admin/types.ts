@@ -1,0 +1,60 @@
+/** What operators can ask of a running gateway; the composition root supplies it. */
+
+export interface JobProgress {
+  readonly job: string;
+  /** Items done, and their total where it is known. */
+  readonly done: number;
+  readonly total: number | undefined;
+  readonly bytes: number;
+}
+
+/** A job's outcome: `ok` decides the exit code; the rest is printed. */
+export interface JobReport {
+  readonly ok: boolean;
+  readonly summary: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export type Job = (
+  options: Readonly<Record<string, unknown>>,
+  onProgress: (progress: JobProgress) => void,
+  signal: AbortSignal,
+) => Promise<JobReport>;
+
+export interface ProviderStatus {
+  readonly id: string;
+  readonly endpoint: string;
+  readonly state: string;
+  readonly writable: boolean;
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+}
+
+export interface GatewayStatus {
+  readonly version: string;
+  readonly endpoint: string;
+  readonly uptimeSeconds: number;
+  readonly region: string;
+  readonly profile: string;
+  readonly metadata: string;
+  readonly buckets: number;
+  readonly chunksAwaitingRepair: number;
+  readonly providers: readonly ProviderStatus[];
+  /** Shards of a chunk that may be lost without harm, with the providers usable now. */
+  readonly writeQuorum: number;
+  readonly writable: boolean;
+}
+
+export interface Operator {
+  status(): Promise<GatewayStatus>;
+  /** False while starting and while draining. */
+  ready(): boolean;
+  readonly jobs: Readonly<Record<string, Job>>;
+}
+
+/** Where the admin listener of a running gateway is; kept in the data folder with mode 0600. */
+export interface AdminAddress {
+  readonly url: string;
+  readonly token: string;
+  readonly pid: number;
+}

@@ -1,0 +1,238 @@
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import type { Profile } from '#erasure';
+import { parseProfile } from '#erasure';
+
+/** Everything the program can be told, read once at start and frozen. The only file that reads the environment. */
+export interface Config {
+  readonly listen: Address;
+  readonly adminListen: Address;
+  /** Absolute path of the data folder. */
+  readonly data: string;
+  readonly region: string;
+  /** 'lmdb' or 'memory'. */
+  readonly metadata: string;
+  readonly profile: Profile;
+  /** Provider specifications, or undefined for the default directories under the data folder. */
+  readonly providers: readonly string[] | undefined;
+  /** Suffix of the Host header for virtual-host style requests. */
+  readonly domain: string | undefined;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly root: { readonly accessKey: string; readonly secretKey: string } | undefined;
+  readonly logLevel: LogLevel;
+  /** Bytes that request bodies under way may hold together. */
+  readonly uploadMemory: number;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+export interface Setting {
+  readonly env: string;
+  /** Long option of `shardway serve`; absent where a value on the command line would leak (other users can read it). */
+  readonly flag?: string;
+  readonly placeholder: string;
+  readonly fallback?: string;
+  readonly help: string;
+}
+
+/** One row per setting; the command line's help and the README's table come from here. */
+export const SETTINGS = {
+  listen: {
+    env: 'SHARDWAY_LISTEN',
+    flag: 'listen',
+    placeholder: 'host:port',
+    fallback: '127.0.0.1:9000',
+    help: 'address of the S3 listener',
+  },
+  adminListen: {
+    env: 'SHARDWAY_ADMIN_LISTEN',
+    flag: 'admin-listen',
+    placeholder: 'host:port',
+    fallback: '127.0.0.1:9001',
+    help: 'address of the admin listener: health, metrics, operators’ commands',
+  },
+  data: {
+    env: 'SHARDWAY_DATA',
+    flag: 'data',
+    placeholder: 'folder',
+    fallback: './data',
+    help: 'folder of metadata, keys and the default providers',
+  },
+  rootAccessKey: {
+    env: 'SHARDWAY_ROOT_ACCESS_KEY',
+    placeholder: 'key',
+    help: 'access key of the account; made at the first start when absent',
+  },
+  rootSecretKey: {
+    env: 'SHARDWAY_ROOT_SECRET_KEY',
+    placeholder: 'secret',
+    help: 'its secret; made at the first start when absent',
+  },
+  region: {
+    env: 'SHARDWAY_REGION',
+    flag: 'region',
+    placeholder: 'name',
+    fallback: 'us-east-1',
+    help: 'region that clients sign for',
+  },
+  metadata: {
+    env: 'SHARDWAY_METADATA',
+    flag: 'metadata',
+    placeholder: 'store',
+    fallback: 'lmdb',
+    help: 'metadata store: lmdb, or memory (lost at exit)',
+  },
+  profile: {
+    env: 'SHARDWAY_PROFILE',
+    flag: 'profile',
+    placeholder: 'k+m',
+    fallback: '4+2',
+    help: 'data and parity shards of new chunks',
+  },
+  providers: {
+    env: 'SHARDWAY_PROVIDERS',
+    flag: 'providers',
+    placeholder: 'list',
+    help: 'comma-separated provider folders, each may be region/site/operator=folder; default: k+m folders under the data folder',
+  },
+  domain: {
+    env: 'SHARDWAY_DOMAIN',
+    flag: 'domain',
+    placeholder: 'name',
+    help: 'domain for virtual-host style requests (bucket.domain)',
+  },
+  tlsCert: {
+    env: 'SHARDWAY_TLS_CERT',
+    flag: 'tls-cert',
+    placeholder: 'file',
+    help: 'PEM certificate chain; with the key, the S3 listener speaks TLS',
+  },
+  tlsKey: { env: 'SHARDWAY_TLS_KEY', flag: 'tls-key', placeholder: 'file', help: 'PEM private key' },
+  logLevel: {
+    env: 'SHARDWAY_LOG_LEVEL',
+    flag: 'log-level',
+    placeholder: 'level',
+    fallback: 'info',
+    help: LOG_LEVELS.join(', '),
+  },
+  uploadMemory: {
+    env: 'SHARDWAY_UPLOAD_MEMORY',
+    flag: 'upload-memory',
+    placeholder: 'MiB',
+    fallback: '192',
+    help: 'memory that all uploads under way may hold; beyond it sockets are not read',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Flags = Partial<Record<SettingName, string>>;
+
+/**
+ * Flags win over the environment, the environment over the defaults.
+ * @throws ConfigError naming the setting and what it takes
+ */
+export function readConfig(
+  flags: Flags = {},
+  environment: Record<string, string | undefined> = process.env,
+): Config {
+  const text = (name: SettingName): string | undefined => {
+    const setting: Setting = SETTINGS[name];
+    const value = flags[name] ?? environment[setting.env];
+    return value === undefined || value === '' ? setting.fallback : value;
+  };
+  const required = (name: SettingName): string => text(name) ?? fail(name, 'is required');
+
+  const certFile = text('tlsCert');
+  const keyFile = text('tlsKey');
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    fail(certFile === undefined ? 'tlsCert' : 'tlsKey', 'must be given too: TLS needs certificate and key');
+  }
+  const accessKey = text('rootAccessKey');
+  const secretKey = text('rootSecretKey');
+  if ((accessKey === undefined) !== (secretKey === undefined)) {
+    fail(
+      accessKey === undefined ? 'rootAccessKey' : 'rootSecretKey',
+      'must be given too: keys come in pairs',
+    );
+  }
+  if (accessKey !== undefined && !/^[A-Za-z0-9._-]{3,128}$/.test(accessKey)) {
+    fail('rootAccessKey', 'takes 3 to 128 letters, digits, dots, dashes and underscores');
+  }
+  const region = required('region');
+  if (!/^[a-z0-9-]{1,64}$/.test(region)) fail('region', 'takes lower-case letters, digits and dashes');
+  const domain = text('domain')?.toLowerCase();
+  if (domain !== undefined && (!/^[a-z0-9.-]{1,253}$/.test(domain) || isIP(domain) !== 0)) {
+    fail('domain', 'takes a DNS name without port');
+  }
+  const metadata = required('metadata');
+  if (metadata !== 'lmdb' && metadata !== 'memory')
+    fail('metadata', `takes lmdb or memory, not '${metadata}'`);
+  const logLevel =
+    LOG_LEVELS.find((level) => level === required('logLevel')) ??
+    fail('logLevel', `takes one of ${LOG_LEVELS.join(', ')}`);
+  const uploadMemoryMiB = Number(required('uploadMemory'));
+  if (!Number.isInteger(uploadMemoryMiB) || uploadMemoryMiB < 16)
+    fail('uploadMemory', 'takes a whole number of MiB, at least 16');
+
+  return Object.freeze({
+    listen: address('listen', required('listen')),
+    adminListen: address('adminListen', required('adminListen')),
+    data: resolve(required('data')),
+    region,
+    metadata,
+    profile: profile(required('profile')),
+    providers: providers(text('providers')),
+    domain,
+    tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile } : undefined,
+    root: accessKey !== undefined && secretKey !== undefined ? { accessKey, secretKey } : undefined,
+    logLevel,
+    uploadMemory: uploadMemoryMiB * 1024 * 1024,
+  });
+}
+
+/** The data folder alone: what commands need that talk to a running gateway. */
+export function dataFolder(
+  flags: Flags = {},
+  environment: Record<string, string | undefined> = process.env,
+): string {
+  const value = flags.data ?? environment[SETTINGS.data.env];
+  return resolve(value === undefined || value === '' ? SETTINGS.data.fallback : value);
+}
+
+function fail(name: SettingName, why: string): never {
+  const setting: Setting = SETTINGS[name];
+  throw new ConfigError(`${setting.env}${setting.flag === undefined ? '' : ` (--${setting.flag})`} ${why}`);
+}
+
+function address(name: SettingName, text: string): Address {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535)
+    fail(name, `takes host:port, like 127.0.0.1:9000 or [::1]:9000; got '${text}'`);
+  return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '0.0.0.0' : match[2]), port };
+}
+
+function profile(text: string): Profile {
+  try {
+    return parseProfile(text);
+  } catch (error) {
+    fail('profile', `is wrong: ${(error as Error).message}`);
+  }
+}
+
+function providers(text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined;
+  const list = text.split(',').map((entry) => entry.trim());
+  if (list.some((entry) => entry === '')) fail('providers', 'has an empty entry');
+  return list;
+}

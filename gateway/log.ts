@@ -1,0 +1,20 @@
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import type { LogLevel } from './config.ts';
+
+export type { Logger };
+
+/** Structured JSON lines on standard error; standard output belongs to what the operator asked for. */
+export function createLog(level: LogLevel): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      // A second line of defence: nothing that is logged should hold these in the first place.
+      redact: ['*.secretKey', '*.authorization', '*.token', 'secretKey', 'authorization', 'token'],
+    },
+    pino.destination({ fd: 2, sync: false }),
+  );
+}
