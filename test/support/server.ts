@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { makeCertificate, run } from './programs.ts';
+import type { RunResult } from './programs.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const MAIN = ['--conditions=shardway-source', join(ROOT, 'gateway/main.ts')];
+
+export type Protocol = 'http' | 'https';
+
+export interface ServerOptions {
+  readonly protocol?: Protocol;
+  /** Kept data folder; otherwise a new one that goes with the server. */
+  readonly data?: string;
+  readonly env?: Record<string, string>;
+}
+
+/** A gateway in a process of its own, started as a user starts it, on free loopback ports. */
+export interface Server {
+  readonly endpoint: string;
+  readonly adminUrl: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly data: string;
+  readonly pid: number;
+  /** PEM file to trust, on https. */
+  readonly certificate: string | undefined;
+  /** Log lines so far. */
+  log(): string;
+  /** Runs a shardway command against it. */
+  command(...args: string[]): Promise<RunResult>;
+  /** SIGKILL; keeps the data folder. */
+  kill(): Promise<void>;
+  /** SIGTERM and wait; removes what it made itself. Resolves with the exit code. */
+  stop(): Promise<number | null>;
+}
+
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+  const own = options.data === undefined ? await mkdtemp(join(tmpdir(), 'shardway-')) : undefined;
+  const data = options.data ?? join(own as string, 'data');
+  const tlsFolder = options.protocol === 'https' ? await mkdtemp(join(tmpdir(), 'shardway-tls-')) : undefined;
+  const tls = tlsFolder === undefined ? undefined : makeCertificate(tlsFolder);
+  const child = spawn(process.execPath, [...MAIN, 'serve'], {
+    env: {
+      PATH: process.env['PATH'],
+      SHARDWAY_LISTEN: '127.0.0.1:0',
+      SHARDWAY_ADMIN_LISTEN: '127.0.0.1:0',
+      SHARDWAY_DATA: data,
+      SHARDWAY_LOG_LEVEL: 'warn',
+      ...(tls === undefined ? {} : { SHARDWAY_TLS_CERT: tls.cert, SHARDWAY_TLS_KEY: tls.key }),
+      ...options.env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let log = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-1_000_000)));
+  const started = await bannerOf(child, () => log);
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  return {
+    ...started,
+    ...(await keysOf(data, options.env)),
+    data,
+    pid: child.pid as number,
+    certificate: tls?.cert,
+    log: () => log,
+    command: async (...args) =>
+      await run(process.execPath, [...MAIN, ...args], { env: { SHARDWAY_DATA: data, ...options.env } }),
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+    async stop() {
+      child.kill('SIGTERM');
+      const [code] = await exited;
+      for (const folder of [own, tlsFolder]) {
+        if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+      }
+      return code;
+    },
+  };
+}
+
+async function bannerOf(
+  child: ChildProcess,
+  log: () => string,
+): Promise<{ endpoint: string; adminUrl: string }> {
+  let endpoint = '';
+  if (child.stdout === null) throw new Error('no standard output');
+  for await (const line of createInterface({ input: child.stdout })) {
+    endpoint = /serves S3 at (\S+)/.exec(line)?.[1] ?? endpoint;
+    const adminUrl = /^Admin\s+(\S+)/.exec(line)?.[1];
+    if (adminUrl !== undefined && endpoint !== '') {
+      child.stdout.resume();
+      return { endpoint, adminUrl };
+    }
+  }
+  throw new Error(`The gateway did not start:\n${log()}`);
+}
+
+async function keysOf(
+  data: string,
+  env: Record<string, string> = {},
+): Promise<{ accessKey: string; secretKey: string }> {
+  const accessKey = env['SHARDWAY_ROOT_ACCESS_KEY'];
+  const secretKey = env['SHARDWAY_ROOT_SECRET_KEY'];
+  if (accessKey !== undefined && secretKey !== undefined) return { accessKey, secretKey };
+  return JSON.parse(await readFile(join(data, 'root-credentials.json'), 'utf8')) as {
+    accessKey: string;
+    secretKey: string;
+  };
+}
