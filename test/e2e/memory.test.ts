@@ -1,0 +1,66 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { expect, test } from 'vitest';
+import { startServer } from '../support/server.ts';
+import type { Server } from '../support/server.ts';
+
+const CLIENTS = 64;
+/** 1 GiB each fills a disk; the bound does not depend on it, so that the everyday run is smaller. */
+const BYTES = Number(process.env['SHARDWAY_MEMORY_MIB'] ?? 48) * 1024 * 1024;
+const RESIDENT_MAX = 512 * 1024 * 1024;
+
+async function resident(server: Server): Promise<number> {
+  const status = await readFile(`/proc/${server.pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
+}
+
+function clientOf(server: Server): S3Client {
+  return new S3Client({
+    endpoint: server.endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    maxAttempts: 1,
+    requestHandler: { httpAgent: { maxSockets: 2 * CLIENTS } },
+    credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
+  });
+}
+
+async function* pieces(total: number): AsyncGenerator<Buffer> {
+  const piece = Buffer.alloc(64 * 1024, 7);
+  for (let sent = 0; sent < total; sent += piece.length) yield piece;
+}
+
+test(`${CLIENTS} clients upload ${BYTES / 1024 / 1024} MiB each at once within 512 MiB`, async () => {
+  const server = await startServer();
+  const s3 = clientOf(server);
+  await s3.send(new CreateBucketCommand({ Bucket: 'memory' }));
+  let peak = 0;
+  let running = true;
+  const watch = (async () => {
+    for (; running; await sleep(50)) peak = Math.max(peak, await resident(server));
+  })();
+  await Promise.all(
+    Array.from({ length: CLIENTS }, async (_, i) => {
+      const Key = `object-${i}`;
+      await s3.send(
+        new PutObjectCommand({ Bucket: 'memory', Key, Body: pieces(BYTES) as never, ContentLength: BYTES }),
+      );
+      expect((await s3.send(new HeadObjectCommand({ Bucket: 'memory', Key }))).ContentLength).toBe(BYTES);
+      await s3.send(new DeleteObjectCommand({ Bucket: 'memory', Key }));
+    }),
+  );
+  running = false;
+  await watch;
+  s3.destroy();
+  await server.stop();
+  process.stdout.write(`peak resident memory: ${Math.round(peak / 1024 / 1024)} MiB\n`);
+  expect(peak).toBeGreaterThan(0);
+  expect(peak).toBeLessThan(RESIDENT_MAX);
+});
