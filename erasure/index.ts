@@ -1,3 +1,7 @@
 /** The erasure room's only door. */
 export * from './types.ts';
 export * from './profile.ts';
+export { createCodec, createKernelCodec } from './codec.ts';
+export { createLibraryCodec } from './library-codec.ts';
+export { createHasher, createNativeHasher, createWasmHasher } from './hash.ts';
+export { createProver, type Prover } from './prover.ts';

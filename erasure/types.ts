@@ -14,17 +14,25 @@ export interface ErasureCodec {
   readonly profile: Profile;
   /**
    * Codes one stripe. `data` is k cells of `cell` bytes, contiguous (length exactly k·cell; the caller pads
-   * with zeroes). Returns the m parity cells, contiguous, in memory of their own.
+   * with zeroes). Returns the m parity cells, contiguous, in memory of their own, or in `into` (exactly m·cell
+   * bytes) when given: fresh memory may cost as much as coding it, so a caller in a loop reuses its own.
+   * @throws ErasureError kind 'BadLength'
    */
-  encode(data: Uint8Array, cell: number): Uint8Array;
+  encode(data: Uint8Array, cell: number, into?: Uint8Array): Uint8Array;
   /**
    * Rebuilds the `wanted` shards (indexes 0…k+m−1, data first) of one stripe, or of the same byte range of
    * one stripe: coding is byte-wise, so any equal-length slices of the shards do. `shards` has k+m entries,
    * `undefined` where absent; the first k present ones are used. Returned in the order of `wanted`; a wanted shard that is
-   * present is returned as it is.
+   * present is returned as it is. `into`, when given, has the memory to rebuild each of `wanted` in, unused for those
+   * present; a shard that is wanted twice is rebuilt once, in the first.
    * @throws ErasureError kind 'TooFewShards' when fewer than k are present, 'BadLength' when lengths differ.
+   * @throws RangeError when `wanted` names a shard that the profile does not have.
    */
-  reconstruct(shards: readonly (Uint8Array | undefined)[], wanted: readonly number[]): Uint8Array[];
+  reconstruct(
+    shards: readonly (Uint8Array | undefined)[],
+    wanted: readonly number[],
+    into?: readonly Uint8Array[],
+  ): Uint8Array[];
 }
 
 export type ErasureErrorKind = 'BadProfile' | 'BadLength' | 'TooFewShards';
@@ -45,7 +53,12 @@ export const HASH_BYTES = 32;
 
 /**
  * BLAKE3 hashing. A shard's leaves are hashed each on its own; the leaf hashes form a binary Merkle tree whose
- * root, bound to the shard's length, is the shard's root. The tree's shape follows from the length alone.
+ * root, bound to the shard's length, is the shard's root. The tree's shape follows from the length alone: each level
+ * pairs its nodes from the left, and an odd last node rises as it is (the shape of RFC 6962 and of BLAKE3).
+ *
+ *     leaf = BLAKE3(leaf bytes)    node = BLAKE3(0x01 ‖ left ‖ right)    root = BLAKE3(0x02 ‖ u64le length ‖ top)
+ *
+ * An empty shard has no leaves and no top.
  */
 export interface Hasher {
   /** Plain BLAKE3-256 of `data`: 32 bytes. */
@@ -55,6 +68,11 @@ export interface Hasher {
   /**
    * Proof that leaves [first, first+count) belong to the shard: the sibling hashes a verifier cannot compute,
    * concatenated, left to right and bottom up. `leaves` is every leaf hash of the shard, concatenated.
+   *
+   * The order, exactly: for each level from the leaves to the one below the top, whose nodes over the range are
+   * [a, b) of n: node a−1 when a is odd, then node b when b is odd and b < n; the next level has ⌊a/2⌋, ⌈b/2⌉, ⌈n/2⌉.
+   * The whole shard's proof is empty.
+   * @throws RangeError when the shard has no such leaves, or count is 0.
    */
   proof(leaves: Uint8Array, first: number, count: number): Uint8Array;
   /**
@@ -62,7 +80,10 @@ export interface Hasher {
    * Never throws on hostile input: a proof of the wrong size or a range outside the shard is false.
    */
   verify(root: Uint8Array, length: number, first: number, bytes: Uint8Array, proof: Uint8Array): boolean;
-  /** Root of a shard of `length` bytes from its concatenated leaf hashes. */
+  /**
+   * Root of a shard of `length` bytes from its concatenated leaf hashes.
+   * @throws RangeError when a shard of that length has another number of leaves.
+   */
   root(leaves: Uint8Array, length: number): Uint8Array;
 }
 

@@ -1,0 +1,188 @@
+/**
+ * Reed-Solomon kernel against the published library, and BLAKE3 native against WASM: both in one run, in turn.
+ *
+ *     node --conditions=shardway-source bench/codec.ts
+ *
+ * Prints a Markdown table and writes bench/results/codec.json and codec.md.
+ */
+import { randomFillSync } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import {
+  createKernelCodec,
+  createLibraryCodec,
+  createNativeHasher,
+  createWasmHasher,
+  formatProfile,
+  type ErasureCodec,
+  type Hasher,
+  type Profile,
+} from '#erasure';
+
+const ROUNDS = 9;
+/** Each side of a round runs at least this long. */
+const ROUND_MS = 25;
+
+interface Contest {
+  readonly work: string;
+  /** Bytes of user data, or of hashed data, that one call handles. */
+  readonly bytes: number;
+  /** The sides, by name; the ratios are to the last. */
+  readonly sides: Readonly<Record<string, () => unknown>>;
+}
+
+interface Result {
+  readonly work: string;
+  readonly GBps: Readonly<Record<string, number>>;
+  /** Of the first side to the last. */
+  readonly ratio: number;
+}
+
+/** Medians over rounds in which the sides take turns, so that a slow moment of the machine meets all of them. */
+function compete({ work, bytes, sides }: Contest): Result {
+  const runs = Object.entries(sides).map(([name, call]) => {
+    return { name, call, calls: callsPerRound(call), rates: [] as number[] };
+  });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { call, calls, rates } of runs) rates.push((calls * bytes) / 1e6 / elapsedMs(call, calls));
+  }
+  const medians = runs.map(({ rates }) => median(rates));
+  const GBps = Object.fromEntries(runs.map(({ name }, index) => [name, medians[index]!]));
+  return { work, GBps, ratio: medians[0]! / medians[medians.length - 1]! };
+}
+
+/** Warms a call up too: code is compiled in steps while it runs. */
+function callsPerRound(call: () => unknown): number {
+  for (let calls = 1, warm = 0; ; calls *= 2) {
+    const elapsed = elapsedMs(call, calls);
+    warm += elapsed;
+    if (elapsed >= ROUND_MS / 2 && warm >= 6 * ROUND_MS) return Math.ceil((calls * ROUND_MS) / elapsed);
+  }
+}
+
+function elapsedMs(call: () => unknown, calls: number): number {
+  const start = performance.now();
+  for (let index = 0; index < calls; index++) call();
+  return performance.now() - start;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+function codecContests(profile: Profile, cell: number): Contest[] {
+  const kernel = createKernelCodec(profile);
+  if (!kernel) throw new Error('this runtime has no WASM SIMD');
+  const library = createLibraryCodec(profile);
+  const { data: k, parity: m } = profile;
+  const data = randomFillSync(new Uint8Array(k * cell));
+  const memory = new Uint8Array(m * cell);
+  const shards = [...cells(data, cell), ...cells(kernel.encode(data, cell), cell)];
+  const contest = (work: string, act: (codec: ErasureCodec, reuse: boolean) => unknown): Contest => ({
+    work: `${work} ${formatProfile(profile)}, ${cell / 1024} KiB`,
+    bytes: k * cell,
+    sides: {
+      kernel: () => act(kernel, true),
+      'kernel, new memory': () => act(kernel, false),
+      library: () => act(library, true),
+    },
+  });
+  const contests = [
+    contest('encode', (codec, reuse) => codec.encode(data, cell, reuse ? memory : undefined)),
+  ];
+  for (let lost = 1; lost <= m; lost++) {
+    const left = shards.map((shard, index) => (index < lost ? undefined : shard));
+    const wanted = Array.from({ length: lost }, (_, index) => index);
+    const into = cells(memory, cell);
+    contests.push(
+      contest(`rebuild ${lost} of`, (codec, reuse) =>
+        codec.reconstruct(left, wanted, reuse ? into : undefined),
+      ),
+    );
+  }
+  return contests;
+}
+
+function cells(bytes: Uint8Array, cell: number): Uint8Array[] {
+  return Array.from({ length: bytes.length / cell }, (_, index) =>
+    bytes.subarray(index * cell, (index + 1) * cell),
+  );
+}
+
+function hashContests(native: Hasher, wasm: Hasher): Contest[] {
+  const piece = randomFillSync(new Uint8Array(256 * 1024));
+  const leaf = piece.subarray(0, 16 * 1024);
+  const pieces = 64;
+  const build = (hasher: Hasher) => {
+    const tree = hasher.tree();
+    for (let index = 0; index < pieces; index++) tree.update(piece);
+    return tree.finish();
+  };
+  const both = (work: string, bytes: number, act: (hasher: Hasher) => unknown): Contest => ({
+    work,
+    bytes,
+    sides: { '@napi-rs/blake-hash': () => act(native), 'blake3 (WASM)': () => act(wasm) },
+  });
+  return [
+    both('hash 16 KiB', leaf.length, (hasher) => hasher.hash(leaf)),
+    both('hash 256 KiB', piece.length, (hasher) => hasher.hash(piece)),
+    both('tree of 16 MiB in 256 KiB pieces', pieces * piece.length, build),
+  ];
+}
+
+function table(title: string, results: readonly Result[]): string {
+  const names = Object.keys(results[0]?.GBps ?? {});
+  const rows = results.map(({ work, GBps, ratio }) => {
+    const rates = names.map((name) => GBps[name]!.toFixed(2));
+    return `| ${[work, ...rates, ratio.toFixed(1)].join(' | ')} |`;
+  });
+  return [
+    `## ${title}`,
+    '',
+    `| ${['work', ...names, 'ratio'].join(' | ')} |`,
+    `|${'---|'.repeat(names.length + 2)}`,
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+const machine = {
+  cpu: os.cpus()[0]?.model ?? 'unknown',
+  cores: os.availableParallelism(),
+  memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+  platform: `${os.platform()} ${os.arch()}`,
+  node: process.version,
+};
+
+const profiles = [
+  { data: 4, parity: 2 },
+  { data: 8, parity: 4 },
+  { data: 10, parity: 4 },
+];
+const codec = [256, 64]
+  .flatMap((kib) => profiles.flatMap((profile) => codecContests(profile, kib * 1024)))
+  .map(compete);
+const native = createNativeHasher();
+const hash = native ? hashContests(native, await createWasmHasher()).map(compete) : [];
+
+const report = [
+  '# Codec',
+  '',
+  `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}.`,
+  `GB/s of data on one thread, medians of ${ROUNDS} rounds in which the sides take turns.`,
+  '',
+  table('Reed-Solomon', codec),
+  'Both behind the same interface, into memory given; the library is @subspace/reed-solomon-erasure.wasm.',
+  'Ratio: kernel to library.',
+  '',
+  table('BLAKE3', hash),
+].join('\n');
+
+const results = new URL('results/', import.meta.url);
+await mkdir(results, { recursive: true });
+await writeFile(
+  new URL('codec.json', results),
+  `${JSON.stringify({ machine, codec, hash }, undefined, 2)}\n`,
+);
+await writeFile(new URL('codec.md', results), report);
+process.stdout.write(report);

@@ -1,0 +1,9 @@
+/** The part of the WebAssembly JavaScript interface that this room uses; neither es2024 nor @types/node declares it. */
+declare namespace WebAssembly {
+  const Module: new (code: Uint8Array<ArrayBuffer>) => object;
+  const Instance: new (module: object) => { readonly exports: unknown };
+  interface Memory {
+    readonly buffer: ArrayBuffer;
+  }
+  function validate(code: Uint8Array<ArrayBuffer>): boolean;
+}
