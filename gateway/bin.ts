@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const NODE_MAJOR_MIN = 24;
 
 if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
-  await import('./main.js' as string);
+  await import('./main.ts');
 } else {
   const node = join(dirname(createRequire(import.meta.url).resolve('node/package.json')), 'bin', 'node');
   const main = join(dirname(fileURLToPath(import.meta.url)), 'main.js');

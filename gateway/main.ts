@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { AdminClient, NoGatewayError } from './admin/client.ts';
-import type { GatewayStatus, JobReport } from './admin/types.ts';
+import type { GatewayStatus, JobReport, KeyInfo } from './admin/types.ts';
 import { startGateway } from './app.ts';
 import { banner } from './banner.ts';
 import { ConfigError, SETTINGS, dataFolder, readConfig } from './config.ts';
@@ -70,7 +70,59 @@ function program(done: (code: number) => void): Command {
       .command('check')
       .description('read and verify every object version end to end, and every shard of every chunk'),
   ).action(async (options: OutputOptions) => done(await jobCommand('check', {}, options)));
+  keyCommands(root.command('key').description('manage further access keys'), done);
   return root;
+}
+
+function keyCommands(key: Command, done: (code: number) => void): void {
+  const on =
+    (act: (client: AdminClient, name: string) => Promise<unknown>, text: (result: unknown) => string) =>
+    async (name: string | undefined, options: OutputOptions): Promise<void> => {
+      const result = await act(await connect(options), name ?? '');
+      const json = options.json === true && result !== undefined;
+      process.stdout.write(json ? `${JSON.stringify(result, undefined, 2)}\n` : text(result));
+      done(EXIT.ok);
+    };
+  const pair = (result: unknown): string => {
+    const { accessKey, secretKey } = result as { accessKey: string; secretKey: string };
+    return `Access key  ${accessKey}\nSecret key  ${secretKey}\n            shown this once\n`;
+  };
+  const table = (result: unknown): string =>
+    (result as KeyInfo[])
+      .map(
+        (info) =>
+          `${info.accessKey}  ${info.enabled ? 'enabled ' : 'disabled'}  ${info.displayName}${info.root ? ' (root)' : ''}\n`,
+      )
+      .join('');
+  const list = on((client) => client.keys(), table);
+  withOutput(key.command('list').description('list them')).action(
+    async (options: OutputOptions) => await list(undefined, options),
+  );
+  withOutput(key.command('create <name>').description('make one and print its secret')).action(
+    on((client, name) => client.createKey(name), pair),
+  );
+  withOutput(key.command('disable <access-key>').description('refuse it from now on')).action(
+    on(
+      (client, name) => client.enableKey(name, false),
+      () => 'disabled\n',
+    ),
+  );
+  withOutput(key.command('enable <access-key>').description('accept it again')).action(
+    on(
+      (client, name) => client.enableKey(name, true),
+      () => 'enabled\n',
+    ),
+  );
+  withOutput(key.command('remove <access-key>').description('forget it')).action(
+    on(
+      (client, name) => client.removeKey(name),
+      () => 'removed\n',
+    ),
+  );
+}
+
+async function connect(options: OutputOptions): Promise<AdminClient> {
+  return await AdminClient.connect(dataFolder(options.data === undefined ? {} : { data: options.data }));
 }
 
 function withOutput(command: Command): Command {
@@ -174,7 +226,7 @@ function report(error: unknown): number {
     return EXIT.noGateway;
   }
   if (error instanceof Error && 'code' in error && String(error.code).startsWith('commander.')) {
-    return (error as Error & { exitCode: number }).exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return (error as Error & { exitCode?: number; code?: unknown }).exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
   process.stderr.write(`shardway: ${error instanceof Error ? error.message : String(error)}\n`);
   return EXIT.failed;

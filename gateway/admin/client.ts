@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { findAddress } from './address.ts';
-import type { AdminAddress, GatewayStatus, JobProgress, JobReport } from './types.ts';
+import type { AdminAddress, GatewayStatus, JobProgress, JobReport, KeyInfo } from './types.ts';
 
 /** The gateway cannot be asked: none runs on this data folder, or it does not answer. */
 export class NoGatewayError extends Error {
@@ -24,9 +24,23 @@ export class AdminClient {
   }
 
   async status(): Promise<GatewayStatus> {
-    const response = await this.#fetch('/v1/status', {});
-    if (!response.ok) throw new Error(await errorText(response));
-    return (await response.json()) as GatewayStatus;
+    return (await this.#json('GET', '/v1/status')) as GatewayStatus;
+  }
+
+  async keys(): Promise<KeyInfo[]> {
+    return (await this.#json('GET', '/v1/keys')) as KeyInfo[];
+  }
+
+  async createKey(name: string): Promise<{ accessKey: string; secretKey: string }> {
+    return (await this.#json('POST', '/v1/keys', { name })) as { accessKey: string; secretKey: string };
+  }
+
+  async removeKey(accessKey: string): Promise<void> {
+    await this.#json('DELETE', `/v1/keys/${encodeURIComponent(accessKey)}`);
+  }
+
+  async enableKey(accessKey: string, enabled: boolean): Promise<void> {
+    await this.#json('PUT', `/v1/keys/${encodeURIComponent(accessKey)}`, { enabled });
   }
 
   /** Runs a job to its end. @throws Error with the job's own message when it fails */
@@ -49,6 +63,18 @@ export class AdminClient {
       if (event.report !== undefined) return event.report;
     }
     throw new NoGatewayError('The gateway stopped before the job was done; it can be started again');
+  }
+
+  async #json(method: string, path: string, body?: object): Promise<unknown> {
+    const response = await this.#fetch(path, {
+      method,
+      ...(body !== undefined && {
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+      }),
+    });
+    if (!response.ok) throw new Error(await errorText(response));
+    return response.status === 204 ? undefined : await response.json();
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {

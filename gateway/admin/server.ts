@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import express from 'express';
 import type { Registry } from 'prom-client';
-import type { Job, JobProgress, Operator } from './types.ts';
+import type { Job, JobProgress, KeyManager, Operator } from './types.ts';
 
 /** Progress lines of a job are sent at most this often, and an idle job sends one to show it is alive. */
 const PROGRESS_INTERVAL_MS = 250;
@@ -49,6 +49,7 @@ export function createAdminServer({ operator, registry, token }: AdminOptions): 
     }
     await runJob(job, request, response);
   });
+  app.use('/v1/keys', keyRoutes(operator.keys));
   app.use((_request, response) => {
     response.status(404).json({ error: 'Not found' });
   });
@@ -57,9 +58,35 @@ export function createAdminServer({ operator, registry, token }: AdminOptions): 
       next(error);
       return;
     }
-    response.status(error.status ?? 500).json({ error: error.message });
+    // What an operator asked for and cannot have is said plainly; it is never a secret.
+    response.status(error.status ?? 400).json({ error: error.message });
   });
   return createServer(app);
+}
+
+function keyRoutes(keys: KeyManager): express.Router {
+  const routes = express.Router();
+  routes.use(express.json({ limit: '16kb' }));
+  const found = (response: Response, exists: boolean): void => {
+    if (exists) response.status(204).end();
+    else response.status(404).json({ error: 'There is no such access key' });
+  };
+  routes.get('/', (_request, response) => {
+    response.json(keys.list());
+  });
+  routes.post('/', async (request, response) => {
+    const { name } = (request.body ?? {}) as { name?: unknown };
+    response.status(201).json(await keys.create(typeof name === 'string' ? name : ''));
+  });
+  routes.put('/:key', async (request, response) => {
+    const { enabled } = (request.body ?? {}) as { enabled?: unknown };
+    if (typeof enabled !== 'boolean') response.status(400).json({ error: 'enabled must be true or false' });
+    else found(response, await keys.setEnabled(request.params.key, enabled));
+  });
+  routes.delete('/:key', async (request, response) => {
+    found(response, await keys.remove(request.params.key));
+  });
+  return routes;
 }
 
 async function runJob(job: Job, request: Request, response: Response): Promise<void> {

@@ -45,7 +45,27 @@ export interface GatewayStatus {
   readonly writable: boolean;
 }
 
+/** An access key without its secret. */
+export interface KeyInfo {
+  readonly accessKey: string;
+  readonly displayName: string;
+  /** ms since the epoch */
+  readonly created: number | undefined;
+  readonly enabled: boolean;
+  readonly root: boolean;
+}
+
+export interface KeyManager {
+  list(): readonly KeyInfo[];
+  /** The only time the secret is shown. */
+  create(displayName: string): Promise<{ readonly accessKey: string; readonly secretKey: string }>;
+  /** Both: false when there is no such key. */
+  remove(accessKey: string): Promise<boolean>;
+  setEnabled(accessKey: string, enabled: boolean): Promise<boolean>;
+}
+
 export interface Operator {
+  readonly keys: KeyManager;
   status(): Promise<GatewayStatus>;
   /** False while starting and while draining. */
   ready(): boolean;

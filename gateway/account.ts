@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { generateRootCredential } from './auth/secrets.ts';
+import type { KeyPair } from './auth/secrets.ts';
+import { ConfigError } from './config.ts';
+import type { Config } from './config.ts';
+
+/** The one account of a data folder: its owner id outlives every key. */
+export interface Account {
+  readonly owner: string;
+  readonly root: KeyPair;
+  /** The root key was made by this start: its secret is shown once. */
+  readonly isNew: boolean;
+  /** File that holds the root key, when the configuration does not. */
+  readonly credentialsFile: string | undefined;
+}
+
+/** Reads the account of the data folder, making it at the first start. */
+export async function openAccount(config: Config): Promise<Account> {
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const { value: account } = await readOrMake(join(config.data, 'account.json'), ['owner'], () => ({
+    // As long as AWS's canonical user ids.
+    owner: randomBytes(32).toString('hex'),
+  }));
+  if (config.root !== undefined) {
+    return { owner: account.owner, root: config.root, isNew: false, credentialsFile: undefined };
+  }
+  const credentialsFile = join(config.data, 'root-credentials.json');
+  const { value: root, made } = await readOrMake(credentialsFile, ['accessKey', 'secretKey'], () => ({
+    ...generateRootCredential(),
+  }));
+  return { owner: account.owner, root, isNew: made, credentialsFile };
+}
+
+/** @throws ConfigError when the file is not what it should be, or others may read it */
+async function readOrMake<Field extends string>(
+  file: string,
+  fields: readonly Field[],
+  make: () => Record<Field, string>,
+): Promise<{ value: Record<Field, string>; made: boolean }> {
+  let text: string;
+  try {
+    const handle = await open(file, 'r');
+    try {
+      const { mode } = await handle.stat();
+      if ((mode & 0o077) !== 0) throw new ConfigError(`${file} is open to other users: set its mode to 0600`);
+      text = await handle.readFile('utf8');
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const value = make();
+    await writeSecretFile(file, `${JSON.stringify(value)}\n`);
+    return { value, made: true };
+  }
+  return { value: parse(file, text, fields), made: false };
+}
+
+function parse<Field extends string>(
+  file: string,
+  text: string,
+  fields: readonly Field[],
+): Record<Field, string> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(`${file} is not JSON`, { cause: error });
+  }
+  const record = value as Record<Field, unknown> | null;
+  if (record === null || fields.some((field) => typeof record[field] !== 'string' || record[field] === '')) {
+    throw new ConfigError(`${file} must hold ${fields.join(' and ')}`);
+  }
+  return record as Record<Field, string>;
+}
+
+/** Whole or not at all, and durable. */
+async function writeSecretFile(file: string, text: string): Promise<void> {
+  const handle = await open(`${file}.new`, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${file}.new`, file);
+  const folder = await open(join(file, '..'), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Text of a PEM file. @throws ConfigError naming it */
+export async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`The TLS file ${file} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
