@@ -65,6 +65,8 @@ export interface Authentication {
 
 export type AuthErrorKind =
   | 'AccessDenied'
+  /** More than one of: Authorization header, SigV4 query, SigV2 query. 400 InvalidArgument. */
+  | 'AmbiguousAuthentication'
   | 'InvalidAccessKeyId'
   | 'SignatureDoesNotMatch'
   | 'RequestTimeTooSkewed'
