@@ -15,7 +15,7 @@ export interface Commit {
   readonly deletes?: readonly Bytes[];
 }
 
-/** A half-open key range, in unsigned byte order. */
+/** A half-open key range, in unsigned byte order. Its bounds may be empty or longer than any key. */
 export interface Range {
   /** First key, inclusive. */
   readonly from: Bytes;
@@ -30,7 +30,7 @@ export interface Range {
 export type Entry = readonly [key: Bytes, value: Bytes];
 
 /**
- * Every implementation runs the contract suite in test/gateway/keyValueStoreContract.ts.
+ * Every implementation runs the contract suite in test/gateway/metadata/keyValueStoreContract.ts.
  *
  * Keys are 1…1,900 bytes and values at most 16 MiB; anything else rejects with MetadataError 'TooLarge'. Returned arrays belong
  * to the caller and never change; arguments are not kept. No callback runs inside a transaction, so that LMDB, Redis and SQL fit.
