@@ -64,9 +64,17 @@ export interface ShardSeal {
 
 /** A shard on its way to a provider. */
 export interface ShardSource {
+  /** A cell's memory may be used anew once the next cell is asked for or the put has settled. */
   readonly cells: AsyncIterable<Uint8Array>;
   /** Called once `cells` has ended. */
   seal(): ShardSeal;
+  /** The whole shard, where it lies in memory already: a transport may take it in place of `cells` and `seal()`. */
+  readonly whole?: WholeShard;
+}
+
+export interface WholeShard {
+  readonly bytes: Uint8Array;
+  readonly seal: ShardSeal;
 }
 
 /** Leaves [first, first+count) of a shard with their proof. Unverified: the reader checks it against the root. */

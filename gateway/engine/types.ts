@@ -290,7 +290,8 @@ export interface ObjectStore {
    * 'MethodNotAllowed' likewise.
    */
   open(request: OpenRequest): Promise<OpenedObject>;
-  copy(request: CopyRequest): Promise<WriteResult>;
+  /** The source's version is told where its bucket has, or had, versioning. */
+  copy(request: CopyRequest): Promise<WriteResult & { sourceVersionId?: string }>;
   delete(request: DeleteRequest): Promise<DeleteResult>;
   /** Replaces the tags of a version in place. Returns the version touched. */
   setTags(request: OpenRequest, tags: Pairs): Promise<ObjectInfo>;

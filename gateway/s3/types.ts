@@ -1,6 +1,7 @@
 /** The seam between the HTTP pipeline and the S3 operations: no Express, no sockets. */
 import type { Principal } from '../auth/types.ts';
 import type { ObjectStore, Pairs } from '../engine/types.ts';
+import type { S3Code } from './codes.ts';
 
 export interface S3Request {
   /** Sent back as x-amz-request-id; 16 upper-case hex digits. */
@@ -53,6 +54,8 @@ export interface S3Response {
   /** Content-Length is set from a string or Uint8Array body; set it here for a stream. */
   readonly headers?: Pairs;
   readonly body?: ResponseBody;
+  /** Of a response whose status goes out before the work is done: the error its body will tell of, if any. Never rejects. */
+  readonly lateError?: Promise<Error | undefined>;
   /** Called exactly once when the response is over, sent or cut. */
   readonly done?: () => void;
 }
@@ -91,5 +94,5 @@ export interface RefusedOperation {
   readonly query?: readonly string[];
   readonly headers?: readonly string[];
   /** The answer clients probe for, such as 404 NoSuchBucketPolicy; absent: 501 NotImplemented. */
-  readonly answer?: { readonly status: number; readonly code: string; readonly message: string };
+  readonly answer?: { readonly code: S3Code; readonly message?: string };
 }

@@ -260,7 +260,7 @@ describe.each([1, 4])('objects, %i partitions', (partitions) => {
       await new Promise(() => undefined);
     })();
     void harness.store.put({ ...noAttributes, bucket: 'b', key: 'half', body: { bytes } });
-    while (harness.chunks.stored.size < 33) await new Promise((resolve) => setImmediate(resolve));
+    while (harness.chunks.stored.size < 32) await new Promise((resolve) => setImmediate(resolve));
     const { reclaim } = await harness.restart();
     const report = await reclaim.runOnce();
     expect(report.reservedIds).toBeGreaterThan(0);

@@ -1,0 +1,187 @@
+/** From a client's bytes to chunks: digest, encrypt, cut, write. Nothing here is visible; the caller's commit makes it so. */
+import type { ChunkId, ChunkWriter, WrittenChunk } from '#placement';
+import { createDigests } from './checksums.ts';
+import type { DigestResult } from './checksums.ts';
+import { newId } from './context.ts';
+import type { Context } from './context.ts';
+import { createDataKey, createEncryptor } from './encryption.ts';
+import { toEngineError } from './errors.ts';
+import { customerKeyEncryption } from './keyring.ts';
+import type { KeyEncryption } from './keyring.ts';
+import type { BodyPart, Extent } from './model.ts';
+import { EngineError } from './types.ts';
+import type { Body, Checksum, ChecksumAlgorithm, CustomerKey } from './types.ts';
+
+export interface WrittenBody {
+  readonly part: BodyPart;
+  /** To be recorded in the commit that makes the body visible. */
+  readonly chunks: readonly WrittenChunk[];
+  readonly size: number;
+  /** Hex. */
+  readonly md5: string;
+  readonly checksum?: Checksum;
+  readonly domainRuleKept: boolean;
+}
+
+export interface WriteOptions {
+  readonly customerKey?: CustomerKey | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Computed when the body itself asks for none. */
+  readonly algorithm?: ChecksumAlgorithm | undefined;
+}
+
+/** Key encryption for a body: the customer's key, or the gateway's. */
+export const keysFor = (context: Context, customerKey: CustomerKey | undefined): KeyEncryption =>
+  customerKey ? customerKeyEncryption(customerKey.key) : context.keyring;
+
+/**
+ * Chunks are durable when it resolves; when it rejects, whatever was written is left to reclaim.
+ * @throws EngineError 'BadDigest' | 'ContentSha256Mismatch' | 'IncompleteBody' | 'EntityTooLarge' | 'Unavailable' | 'StorageFull'; errors of
+ * the body's bytes as they are
+ */
+export async function writeBody(
+  context: Context,
+  partition: number,
+  body: Body,
+  options: WriteOptions = {},
+): Promise<WrittenBody> {
+  const algorithm = body.checksum?.algorithm ?? options.algorithm;
+  const sink = new ChunkSink(context, partition);
+  try {
+    const owner = newId();
+    const dataKey = createDataKey();
+    const encryptor = createEncryptor(dataKey);
+    const digests = createDigests({
+      sha256Hex: body.contentSha256 !== undefined,
+      ...(algorithm ? { algorithm } : {}),
+    });
+    let size = 0;
+    assertSize(context, body, body.length ?? 0);
+    for await (const bytes of body.bytes) {
+      options.signal?.throwIfAborted();
+      if (bytes.length === 0) continue;
+      size += bytes.length;
+      assertSize(context, body, size);
+      digests.update(bytes);
+      for (const cipher of encryptor.push(bytes)) await sink.write(cipher);
+    }
+    options.signal?.throwIfAborted();
+    const digest = digests.finish();
+    verify(body, size, digest);
+    for (const cipher of encryptor.finish()) await sink.write(cipher);
+    const { extents, chunks } = await sink.finish();
+    const segments = [];
+    if (size > 0) {
+      const { keyId, bytes: wrapped } = await keysFor(context, options.customerKey).wrap(dataKey, owner);
+      const place = { plainLength: size, start: 0, end: size, cipherStart: 0 };
+      segments.push({ body: owner, keyId, wrapped, ...place, extents });
+    }
+    return {
+      part: { owner, segments },
+      chunks,
+      size,
+      md5: digest.md5,
+      ...(algorithm && digest.checksum !== undefined
+        ? { checksum: { algorithm, type: 'FULL_OBJECT', value: digest.checksum } }
+        : {}),
+      domainRuleKept: chunks.every((chunk) => chunk.domainRuleKept),
+    };
+  } catch (error) {
+    await sink.abort();
+    throw toEngineError(error);
+  }
+}
+
+function assertSize(context: Context, body: Body, size: number): void {
+  if (size > context.options.bodyBytesMax) {
+    throw new EngineError('EntityTooLarge', 'Your proposed upload exceeds the maximum allowed size');
+  }
+  if (body.length !== undefined && size > body.length) throw incomplete();
+}
+
+const incomplete = (): EngineError =>
+  new EngineError('IncompleteBody', 'The body does not have the number of bytes that was announced');
+
+function verify(body: Body, size: number, digest: DigestResult): void {
+  if (body.length !== undefined && size !== body.length) throw incomplete();
+  if (body.contentSha256 !== undefined && body.contentSha256 !== digest.sha256) {
+    throw new EngineError('ContentSha256Mismatch', 'The body does not match x-amz-content-sha256');
+  }
+  const md5 = Buffer.from(digest.md5, 'hex').toString('base64');
+  if (body.contentMd5 !== undefined && body.contentMd5 !== md5) {
+    throw new EngineError('BadDigest', 'The Content-MD5 you specified did not match what we received');
+  }
+  const expected = body.checksum?.expected();
+  if (body.checksum && expected !== undefined && expected !== digest.checksum) {
+    throw new EngineError(
+      'BadDigest',
+      `The ${body.checksum.algorithm} you specified did not match the calculated checksum`,
+    );
+  }
+}
+
+/** Forgets chunks that were written for nothing; reclaim deletes them. */
+export function abandonChunks(context: Context, chunks: readonly WrittenChunk[]): void {
+  for (const { record } of chunks) context.session.abandon(record.id);
+}
+
+/** Cuts a run of ciphertext into chunks. One chunk is filled while the one before settles. */
+class ChunkSink {
+  readonly #context: Context;
+  readonly #partition: number;
+  readonly #ids: ChunkId[] = [];
+  readonly #extents: Extent[] = [];
+  readonly #written: WrittenChunk[] = [];
+  #writer: ChunkWriter | undefined;
+  #settling: Promise<void> | undefined;
+
+  constructor(context: Context, partition: number) {
+    this.#context = context;
+    this.#partition = partition;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    const { chunkBytes } = this.#context.options;
+    let rest = bytes;
+    while (rest.length > 0) {
+      const writer = (this.#writer ??= await this.#open());
+      const room = chunkBytes - writer.length;
+      const piece = rest.length <= room ? rest : rest.subarray(0, room);
+      await writer.write(piece);
+      rest = rest.subarray(piece.length);
+      if (writer.length >= chunkBytes) await this.#settle();
+    }
+  }
+
+  async finish(): Promise<{ extents: Extent[]; chunks: WrittenChunk[] }> {
+    await this.#settle();
+    await this.#settling;
+    return { extents: this.#extents, chunks: this.#written };
+  }
+
+  async abort(): Promise<void> {
+    await this.#settling?.catch(() => undefined);
+    await this.#writer?.abort();
+    for (const id of this.#ids) this.#context.session.abandon(id);
+  }
+
+  async #open(): Promise<ChunkWriter> {
+    const id = await this.#context.session.take(this.#partition);
+    this.#ids.push(id);
+    return this.#context.chunks.create(id, this.#context.profile);
+  }
+
+  /** Ends the chunk at hand without waiting for its slowest shards. */
+  async #settle(): Promise<void> {
+    await this.#settling;
+    const writer = this.#writer;
+    if (!writer) return;
+    this.#writer = undefined;
+    this.#extents.push({ chunk: writer.id, offset: 0, length: writer.length });
+    this.#settling = writer.finish().then((written) => {
+      this.#written.push(written);
+    });
+    // Its error is met by the next to wait for it.
+    this.#settling.catch(() => undefined);
+  }
+}

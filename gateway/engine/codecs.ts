@@ -1,0 +1,298 @@
+/**
+ * Bytes of the engine's records: rows of MessagePack values, positional because a store holds one for every object.
+ * A new field goes at the end of its row with a new format version and a migration.
+ */
+import type { ChunkRecord } from '#placement';
+import { defineRecord } from '../metadata/records.ts';
+import type {
+  BodyPart,
+  BucketRecord,
+  CompletedRecord,
+  GarbageRecord,
+  GateRecord,
+  GuardRecord,
+  PartRecord,
+  PartSummary,
+  ReservationRecord,
+  Segment,
+  StoredBody,
+  StoredChunk,
+  UploadedPart,
+  UploadRecord,
+  VersionRecord,
+} from './model.ts';
+import type { Checksum, ChecksumAlgorithm, ChecksumType, Pairs, VersioningState } from './types.ts';
+
+export interface Codec<T> {
+  encode(value: T): Uint8Array;
+  decode(bytes: Uint8Array): T;
+}
+
+const hex = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+const raw = (digits: string): Uint8Array => Buffer.from(digits, 'hex');
+
+/** A codec from a record's format and the two mappings between its value and its row. */
+function codec<T, R extends readonly unknown[]>(
+  name: string,
+  toRow: (value: T) => R,
+  fromRow: (row: R) => T,
+): Codec<T> {
+  const record = defineRecord<R>({ name, version: 1 });
+  return {
+    encode: (value) => record.encode(toRow(value)),
+    decode: (bytes) => fromRow(record.decode(bytes)),
+  };
+}
+
+type ChecksumRow = [ChecksumAlgorithm, ChecksumType, string] | null;
+const checksumRow = (checksum: Checksum | undefined): ChecksumRow =>
+  checksum ? [checksum.algorithm, checksum.type, checksum.value] : null;
+const checksumOf = (row: ChecksumRow): { checksum?: Checksum } =>
+  row ? { checksum: { algorithm: row[0], type: row[1], value: row[2] } } : {};
+
+const optional = <K extends string, V>(name: K, value: V | null): { [P in K]?: V } =>
+  (value === null ? {} : { [name]: value }) as { [P in K]?: V };
+
+type SegmentRow = [Uint8Array, string, Uint8Array, number, number, number, number, (Uint8Array | number)[]];
+
+function segmentRow(segment: Segment): SegmentRow {
+  const extents: (Uint8Array | number)[] = [];
+  for (const { chunk, offset, length } of segment.extents) extents.push(raw(chunk), offset, length);
+  const { body, keyId, wrapped, plainLength, start, end, cipherStart } = segment;
+  return [raw(body), keyId, wrapped, plainLength, start, end, cipherStart, extents];
+}
+
+function segmentOf([body, keyId, wrapped, plainLength, start, end, cipherStart, flat]: SegmentRow): Segment {
+  const extents = [];
+  for (let i = 0; i + 2 < flat.length; i += 3) {
+    extents.push({
+      chunk: hex(flat[i] as Uint8Array),
+      offset: flat[i + 1] as number,
+      length: flat[i + 2] as number,
+    });
+  }
+  return { body: hex(body), keyId, wrapped, plainLength, start, end, cipherStart, extents };
+}
+
+type SummaryRow = [number, number, Uint8Array, number, ChecksumRow];
+const summaryRow = ({ number, size, etag, lastModified, checksum }: PartSummary): SummaryRow => [
+  number,
+  size,
+  raw(etag),
+  lastModified,
+  checksumRow(checksum),
+];
+const summaryOf = ([number, size, etag, lastModified, checksum]: SummaryRow): PartSummary => ({
+  number,
+  size,
+  etag: hex(etag),
+  lastModified,
+  ...checksumOf(checksum),
+});
+
+type BodyPartRow = [Uint8Array, SummaryRow | null, SegmentRow[]];
+const bodyPartRow = (part: BodyPart): BodyPartRow => [
+  raw(part.owner),
+  part.summary ? summaryRow(part.summary) : null,
+  part.segments.map(segmentRow),
+];
+const bodyPartOf = ([owner, summary, segments]: BodyPartRow): BodyPart => ({
+  owner: hex(owner),
+  ...(summary ? { summary: summaryOf(summary) } : {}),
+  segments: segments.map(segmentOf),
+});
+
+export const pageCodec: Codec<readonly BodyPart[]> = codec<readonly BodyPart[], BodyPartRow[]>(
+  'body page',
+  (parts) => parts.map(bodyPartRow),
+  (rows) => rows.map(bodyPartOf),
+);
+
+/** One of the two is null. */
+type BodyRow = [BodyPartRow[] | null, Uint8Array | null];
+const bodyRow = (body: StoredBody): BodyRow =>
+  body.kind === 'inline' ? [body.parts.map(bodyPartRow), null] : [null, raw(body.id)];
+const bodyOf = ([parts, id]: BodyRow): StoredBody =>
+  parts ? { kind: 'inline', parts: parts.map(bodyPartOf) } : { kind: 'paged', id: hex(id!) };
+
+export const bodyCodec = codec<StoredBody, BodyRow>('body', bodyRow, bodyOf);
+
+/** One of the three is not null. */
+type GarbageRow = [body: BodyRow | null, upload: Uint8Array | null, pages: Uint8Array | null];
+export const garbageCodec = codec<GarbageRecord, GarbageRow>(
+  'garbage',
+  (garbage) => [
+    garbage.kind === 'body' ? bodyRow(garbage.body) : null,
+    garbage.kind === 'upload' ? raw(garbage.upload) : null,
+    garbage.kind === 'pages' ? raw(garbage.pages) : null,
+  ],
+  ([body, upload, pages]) => {
+    if (body) return { kind: 'body', body: bodyOf(body) };
+    return upload ? { kind: 'upload', upload: hex(upload) } : { kind: 'pages', pages: hex(pages!) };
+  },
+);
+
+type AttributesRow = [Pairs, Pairs, Pairs, 'AES256' | null];
+
+type VersionRow = [
+  sequence: number,
+  versionId: string,
+  deleteMarker: boolean,
+  lastModified: number,
+  size: number,
+  etag: string,
+  attributes: AttributesRow,
+  checksum: ChecksumRow,
+  customerKeyMd5: string | null,
+  body: Uint8Array,
+];
+
+export const versionCodec = codec<VersionRecord, VersionRow>(
+  'version',
+  (v) => [
+    v.sequence,
+    v.versionId,
+    v.deleteMarker,
+    v.lastModified,
+    v.size,
+    v.etag,
+    [v.headers, v.userMetadata, v.tags, v.sse ?? null],
+    checksumRow(v.checksum),
+    v.customerKeyMd5 ?? null,
+    v.body,
+  ],
+  ([sequence, versionId, deleteMarker, lastModified, size, etag, attributes, checksum, md5, body]) => ({
+    sequence,
+    versionId,
+    deleteMarker,
+    lastModified,
+    size,
+    etag,
+    headers: attributes[0],
+    userMetadata: attributes[1],
+    tags: attributes[2],
+    ...optional('sse', attributes[3]),
+    ...checksumOf(checksum),
+    ...optional('customerKeyMd5', md5),
+    body,
+  }),
+);
+
+export const guardCodec = codec<GuardRecord, [Uint8Array, number | null]>(
+  'guard',
+  ({ stamp, nullSequence }) => [raw(stamp), nullSequence ?? null],
+  ([stamp, nullSequence]) => ({ stamp: hex(stamp), ...optional('nullSequence', nullSequence) }),
+);
+
+type BucketRow = [Uint8Array, number, string, VersioningState, Pairs, string | null, Uint8Array | null];
+export const bucketCodec = codec<BucketRecord, BucketRow>(
+  'bucket',
+  ({ id, created, owner, versioning, tags, change }) => [
+    raw(id),
+    created,
+    owner,
+    versioning,
+    tags,
+    change?.kind ?? null,
+    change ? raw(change.session) : null,
+  ],
+  ([id, created, owner, versioning, tags, kind, session]) => ({
+    id: hex(id),
+    created,
+    owner,
+    versioning,
+    tags,
+    ...(kind && session
+      ? { change: { kind: kind as 'create' | 'delete' | 'versioning', session: hex(session) } }
+      : {}),
+  }),
+);
+
+export const gateCodec = codec<GateRecord, [boolean, VersioningState]>(
+  'gate',
+  ({ open, versioning }) => [open, versioning],
+  ([open, versioning]) => ({ open, versioning }),
+);
+
+type UploadRow = [
+  number,
+  string,
+  AttributesRow,
+  ChecksumAlgorithm | null,
+  ChecksumType | null,
+  string | null,
+];
+export const uploadCodec = codec<UploadRecord, UploadRow>(
+  'upload',
+  (u) => [
+    u.initiated,
+    u.initiator,
+    [u.headers, u.userMetadata, u.tags, u.sse ?? null],
+    u.checksumAlgorithm ?? null,
+    u.checksumType ?? null,
+    u.customerKeyMd5 ?? null,
+  ],
+  ([initiated, initiator, attributes, algorithm, type, md5]) => ({
+    initiated,
+    initiator,
+    headers: attributes[0],
+    userMetadata: attributes[1],
+    tags: attributes[2],
+    ...optional('sse', attributes[3]),
+    ...optional('checksumAlgorithm', algorithm),
+    ...optional('checksumType', type),
+    ...optional('customerKeyMd5', md5),
+  }),
+);
+
+export const partCodec = codec<PartRecord, [BodyPartRow, boolean]>(
+  'part',
+  ({ part, domainRuleKept }) => [bodyPartRow(part), domainRuleKept],
+  ([row, domainRuleKept]) => ({ part: bodyPartOf(row) as UploadedPart, domainRuleKept }),
+);
+
+export const completedCodec = codec<CompletedRecord, [Uint8Array, string, Uint8Array, boolean]>(
+  'completed upload',
+  ({ bucket, key, version, domainRuleKept }) => [raw(bucket), key, version, domainRuleKept],
+  ([bucket, key, version, domainRuleKept]) => ({ bucket: hex(bucket), key, version, domainRuleKept }),
+);
+
+type ChunkRow = [
+  id: Uint8Array,
+  data: number,
+  parity: number,
+  length: number,
+  cell: number,
+  generation: number,
+  /** Provider and root in turn; null, null where there is no shard. */
+  shards: (string | Uint8Array | null)[],
+  touches: number,
+  deleting: boolean,
+];
+
+function chunkRow({ record, touches, deleting }: StoredChunk): ChunkRow {
+  const { id, profile, length, cell, generation } = record;
+  const shards: (string | Uint8Array | null)[] = [];
+  for (const shard of record.shards) shards.push(shard?.provider ?? null, shard?.root ?? null);
+  return [raw(id), profile.data, profile.parity, length, cell, generation, shards, touches, deleting];
+}
+
+function chunkOf(row: ChunkRow): StoredChunk {
+  const [id, data, parity, length, cell, generation, flat, touches, deleting] = row;
+  const shards: (ChunkRecord['shards'][number] | undefined)[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const provider = flat[i] as string | null;
+    shards.push(provider === null ? undefined : { provider, root: flat[i + 1] as Uint8Array });
+  }
+  const record = { id: hex(id), profile: { data, parity }, length, cell, generation, shards };
+  return { record, touches, deleting };
+}
+
+export const chunkCodec = codec<StoredChunk, ChunkRow>('chunk', chunkRow, chunkOf);
+
+export const reservationCodec = codec<ReservationRecord, [number[], number, number]>(
+  'reservation',
+  ({ unsettled, from, to }) => [[...unsettled], from, to],
+  ([unsettled, from, to]) => ({ unsettled, from, to }),
+);

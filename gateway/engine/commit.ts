@@ -1,0 +1,95 @@
+/** Read, decide, commit, and again on conflict. The one place that deals with unknown outcomes. */
+import { MetadataError } from '../metadata/types.ts';
+import type { Bytes, Check, Commit } from '../metadata/types.ts';
+import type { Context } from './context.ts';
+import { toEngineError } from './errors.ts';
+import { KIND } from './keys.ts';
+import { EngineError } from './types.ts';
+
+export interface Plan<R> {
+  readonly checks: readonly Check[];
+  readonly puts: readonly (readonly [Bytes, Bytes])[];
+  readonly deletes: readonly Bytes[];
+  readonly result: R;
+}
+
+/** The commit may or may not have been applied: what it names must be left alone. */
+export class UnknownOutcome extends EngineError {
+  constructor(cause: unknown) {
+    super('Unavailable', 'The outcome of the write is not known', {}, { cause });
+  }
+}
+
+const ATTEMPTS_MAX = 200;
+/** Entries looked at to tell whether a commit was applied; it was applied as a whole or not at all. */
+const EVIDENCE_MAX = 16;
+
+/** 'never': not applied, and it can no longer be, since a check of it is broken for good. */
+type Outcome = 'applied' | 'not yet' | 'never' | 'unclear';
+
+/**
+ * Runs `decide` until its plan is committed. A plan without puts and deletes is an answer and is not committed.
+ * @throws UnknownOutcome; EngineError 'OperationAborted' after too many lost races; whatever `decide` throws
+ */
+export async function commitPlan<R>(
+  context: Context,
+  partition: number,
+  decide: () => Promise<Plan<R>>,
+): Promise<R> {
+  let doubtful: { readonly plan: Plan<R>; readonly cause: unknown } | undefined;
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    if (attempt > 2) await context.clock.sleep(context.random.fraction() * Math.min(attempt, 20));
+    if (doubtful) {
+      const outcome = await outcomeOf(context, partition, doubtful.plan).catch(() => 'unclear' as const);
+      if (outcome === 'applied') return doubtful.plan.result;
+      if (outcome === 'unclear' || attempt > 4) throw new UnknownOutcome(doubtful.cause);
+      if (outcome === 'never') doubtful = undefined;
+    }
+    try {
+      const plan = await decide();
+      if (plan.puts.length === 0 && plan.deletes.length === 0) return plan.result;
+      const tried = await tryCommit(context, partition, plan);
+      if (tried === true) return plan.result;
+      if (tried !== false) doubtful = { plan, cause: tried.cause };
+    } catch (error) {
+      throw doubtful ? new UnknownOutcome(doubtful.cause) : toEngineError(error);
+    }
+  }
+  throw doubtful
+    ? new UnknownOutcome(doubtful.cause)
+    : new EngineError('OperationAborted', 'A conflicting operation is in progress on this resource');
+}
+
+/** The commit's answer, or the error that leaves it open. */
+async function tryCommit(context: Context, partition: number, plan: Commit): Promise<boolean | { cause: unknown }> {
+  try {
+    return await context.kv.commit(partition, plan);
+  } catch (error) {
+    if (error instanceof MetadataError && error.kind === 'Unknown') return { cause: error };
+    throw error;
+  }
+}
+
+async function outcomeOf(context: Context, partition: number, plan: Plan<unknown>): Promise<Outcome> {
+  // Garbage and the repair queue are emptied by others at any time, and prove nothing.
+  const puts = plan.puts.filter(([key]) => key[0] !== KIND.garbage && key[0] !== KIND.repair);
+  const gone = plan.deletes.slice(0, EVIDENCE_MAX).map((key): Check => ({ key, value: null }));
+  const written = puts.slice(0, EVIDENCE_MAX).map(([key, value]): Check => ({ key, value }));
+  if (await holds(context, partition, [...written, ...gone])) return 'applied';
+  if (await holds(context, partition, plan.checks)) return 'not yet';
+  const checked = new Set(plan.checks.map(({ key }) => Buffer.from(key).toString('latin1')));
+  for (const [key] of puts) {
+    // Ids of new chunks are never used twice: the record is there only if this very commit was applied.
+    if (key[0] !== KIND.chunk || checked.has(Buffer.from(key).toString('latin1'))) continue;
+    return (await context.kv.get(partition, key)) ? 'applied' : 'never';
+  }
+  return 'unclear';
+}
+
+async function holds(context: Context, partition: number, checks: readonly Check[]): Promise<boolean> {
+  for (const { key, value } of checks) {
+    const found = await context.kv.get(partition, key);
+    if (value === null ? found !== undefined : !found || Buffer.compare(found, value) !== 0) return false;
+  }
+  return true;
+}

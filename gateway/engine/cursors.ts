@@ -1,0 +1,199 @@
+/**
+ * Ordered walks over a bucket's records in every partition. A position is the part of a key after kind and bucket id, so the same one
+ * serves current and older versions: an older version sorts right behind its key's current one.
+ */
+import type { KeyValueStore } from '../metadata/types.ts';
+import type { Context } from './context.ts';
+import { inBucket, KIND, OBJECT_KEY_AT } from './keys.ts';
+import type { Hex } from './model.ts';
+
+export interface Item {
+  readonly position: Uint8Array;
+  readonly value: Uint8Array;
+  /** Kind byte of the record. */
+  readonly kind: number;
+}
+
+/** Entries [from, to) of one partition in order, about `limit` of them, and where to go on; undefined: that was the end. */
+type Load = (
+  from: Uint8Array,
+  to: Uint8Array,
+  limit: number,
+) => Promise<{ items: Item[]; next: Uint8Array | undefined }>;
+
+const PAGE_MIN = 8;
+const PAGE_MAX = 1001;
+const ZERO = Buffer.of(0);
+/** How often a window of versions is read again because it changed meanwhile. */
+const WINDOW_TRIES = 5;
+
+const just = (position: Uint8Array): Uint8Array => Buffer.concat([position, ZERO]);
+
+async function scanKind(
+  kv: KeyValueStore,
+  at: { partition: number; kind: number; bucket: Hex },
+  from: Uint8Array,
+  to: Uint8Array,
+  limit: number,
+): Promise<Item[]> {
+  const { partition, kind, bucket } = at;
+  const range = { from: inBucket(kind, bucket, from), to: inBucket(kind, bucket, to), limit };
+  const entries = await kv.scan(partition, range);
+  return entries.map(([key, value]) => ({ position: key.subarray(OBJECT_KEY_AT), value, kind }));
+}
+
+const loadKind =
+  (kv: KeyValueStore, partition: number, bucket: Hex, kind: number): Load =>
+  async (from, to, limit) => {
+    const items = await scanKind(kv, { partition, kind, bucket }, from, to, limit);
+    return { items, next: items.length < limit ? undefined : just(items.at(-1)!.position) };
+  };
+
+/**
+ * Current and older versions together. The two kinds are read one after the other, so a version that moves between them could be missed:
+ * the current ones are read again, and once they are unchanged the window is one state.
+ */
+const loadVersions =
+  (kv: KeyValueStore, partition: number, bucket: Hex): Load =>
+  async (from, to, limit) => {
+    const current = { partition, bucket, kind: KIND.current };
+    let before = await scanKind(kv, current, from, to, limit);
+    for (let tries = 1; ; tries++) {
+      let bound = before.length < limit ? to : just(before.at(-1)!.position);
+      const older = await scanKind(kv, { ...current, kind: KIND.version }, from, bound, limit);
+      const again = await scanKind(kv, current, from, to, limit);
+      if (tries < WINDOW_TRIES && !sameItems(before, again)) {
+        before = again;
+        continue;
+      }
+      if (older.length === limit) bound = just(older.at(-1)!.position);
+      const items = [...before.filter((item) => less(item.position, bound)), ...older];
+      items.sort((a, b) => Buffer.compare(a.position, b.position));
+      return { items, next: bound === to ? undefined : bound };
+    }
+  };
+
+const less = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) < 0;
+
+function sameItems(a: readonly Item[], b: readonly Item[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((item, i) => {
+      const other = b[i]!;
+      return (
+        Buffer.compare(item.position, other.position) === 0 && Buffer.compare(item.value, other.value) === 0
+      );
+    })
+  );
+}
+
+/** One partition's walk. Pages start small after a seek and grow while they are used up. */
+class Cursor {
+  readonly #load: Load;
+  readonly #to: Uint8Array;
+  #next: Uint8Array | undefined;
+  #items: Item[] = [];
+  #at = 0;
+  #page: number;
+
+  constructor(load: Load, from: Uint8Array, to: Uint8Array, page: number) {
+    this.#load = load;
+    this.#to = to;
+    this.#next = from;
+    this.#page = page;
+  }
+
+  get item(): Item | undefined {
+    return this.#items[this.#at];
+  }
+
+  get starved(): boolean {
+    return this.#at >= this.#items.length && this.#next !== undefined;
+  }
+
+  async fill(): Promise<void> {
+    while (this.starved) {
+      if (!less(this.#next!, this.#to)) {
+        this.#next = undefined;
+        return;
+      }
+      const { items, next } = await this.#load(this.#next!, this.#to, this.#page);
+      this.#items = items;
+      this.#at = 0;
+      this.#next = next;
+      this.#page = Math.min(this.#page * 4, PAGE_MAX);
+    }
+  }
+
+  advance(): void {
+    this.#at++;
+  }
+
+  /** To the first item at or after a position; within the page at hand where it lies there. */
+  seek(position: Uint8Array): void {
+    const last = this.#items.at(-1);
+    if (last && !less(last.position, position)) {
+      while (this.item && less(this.item.position, position)) this.#at++;
+      return;
+    }
+    this.#at = this.#items.length;
+    if (this.#next && less(this.#next, position)) {
+      this.#next = position;
+      this.#page = PAGE_MIN;
+    }
+  }
+}
+
+/** What to walk: one kind of record, or current and older versions together. */
+export type Walked = 'current' | 'versions' | 'upload';
+
+/** All partitions' cursors as one, in order. */
+export class Walk {
+  readonly #cursors: readonly Cursor[];
+
+  /** @param page entries of a partition to read at first */
+  constructor(
+    context: Context,
+    walked: Walked,
+    bucket: Hex,
+    range: { from: Uint8Array; to: Uint8Array },
+    page: number,
+  ) {
+    const { kv } = context;
+    const size = Math.min(Math.max(page, 2), PAGE_MAX);
+    this.#cursors = Array.from({ length: kv.partitions }, (_, partition) => {
+      const load =
+        walked === 'versions'
+          ? loadVersions(kv, partition, bucket)
+          : loadKind(kv, partition, bucket, KIND[walked]);
+      return new Cursor(load, range.from, range.to, size);
+    });
+  }
+
+  /** The next item, which stays the next until `advance` or `seek`. Only waits where a partition's page is used up. */
+  peek(): Item | undefined | Promise<Item | undefined> {
+    return this.#cursors.some((cursor) => cursor.starved) ? this.#fill() : this.#first()?.item;
+  }
+
+  advance(): void {
+    this.#first()?.advance();
+  }
+
+  seek(position: Uint8Array): void {
+    for (const cursor of this.#cursors) cursor.seek(position);
+  }
+
+  async #fill(): Promise<Item | undefined> {
+    await Promise.all(this.#cursors.map((cursor) => cursor.fill()));
+    return this.#first()?.item;
+  }
+
+  #first(): Cursor | undefined {
+    let first: Cursor | undefined;
+    for (const cursor of this.#cursors) {
+      if (!cursor.item) continue;
+      if (!first || less(cursor.item.position, first.item!.position)) first = cursor;
+    }
+    return first;
+  }
+}

@@ -1,0 +1,81 @@
+/** One step of reclaim: deletes chunks that have lost their last reference. */
+import type { ChunkId } from '#placement';
+import { chunkCodec } from './codecs.ts';
+import type { Context } from './context.ts';
+import { chunkKey, doomedKey, idAt, KIND, ofKind, refsOf, repairKey } from './keys.ts';
+
+const PAGE = 256;
+/** Chunks whose shards are deleted at the same time. */
+const AT_ONCE = 16;
+
+export interface DoomedResult {
+  readonly deleted: number;
+  /** Chunks whose shards could not all be deleted: a provider did not answer. They are tried again. */
+  readonly failed: number;
+}
+
+/**
+ * Order: mark the record while it is known to have no reference, delete the shards, then forget the chunk. A crash in between leaves a
+ * marked record and its entry, and the next run goes on from there.
+ */
+export async function deleteDoomed(context: Context, partition: number): Promise<DoomedResult> {
+  const range = ofKind(KIND.doomed);
+  let { from } = range;
+  let deleted = 0;
+  let failed = 0;
+  for (;;) {
+    const page = await context.kv.scan(partition, { from, to: range.to, limit: PAGE });
+    if (page.length === 0) return { deleted, failed };
+    const ids = page.map(([key]) => idAt(key, 1, 16));
+    const outcomes = await inGroups(ids, AT_ONCE, (id) => deleteOne(context, partition, id));
+    const gone = ids.filter((_, i) => outcomes[i] === 'deleted');
+    const spared = ids.filter((_, i) => outcomes[i] === 'spared');
+    await context.kv.commit(partition, {
+      deletes: [
+        ...gone.flatMap((id) => [chunkKey(id), doomedKey(id), repairKey(id)]),
+        ...spared.map((id) => doomedKey(id)),
+      ],
+    });
+    deleted += gone.length;
+    failed += outcomes.filter((outcome) => outcome === 'failed').length;
+    from = Buffer.concat([page.at(-1)![0], Buffer.of(0)]);
+  }
+}
+
+/** 'spared': it has a reference, or no record; 'failed': to be tried again. */
+type Outcome = 'deleted' | 'spared' | 'failed';
+
+async function deleteOne(context: Context, partition: number, id: ChunkId): Promise<Outcome> {
+  const key = chunkKey(id);
+  const value = await context.kv.get(partition, key);
+  if (!value) return 'spared';
+  const stored = chunkCodec.decode(value);
+  if (!stored.deleting) {
+    const refs = await context.kv.scan(partition, { ...refsOf(id), limit: 1 });
+    if (refs.length > 0) return 'spared';
+    // A reference added since then, or a repair, has changed the record.
+    const marked = await context.kv.commit(partition, {
+      checks: [{ key, value }],
+      puts: [[key, chunkCodec.encode({ ...stored, deleting: true })]],
+    });
+    if (!marked) return 'failed';
+  }
+  try {
+    await context.chunks.delete(stored.record);
+    return 'deleted';
+  } catch {
+    return 'failed';
+  }
+}
+
+export async function inGroups<T, R>(
+  items: readonly T[],
+  size: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += size) {
+    results.push(...(await Promise.all(items.slice(at, at + size).map(work))));
+  }
+  return results;
+}

@@ -1,0 +1,33 @@
+import { PlacementError } from '#placement';
+import type { PlacementErrorKind } from '#placement';
+import { MetadataError } from '../metadata/types.ts';
+import type { MetadataErrorKind } from '../metadata/types.ts';
+import { EngineError } from './types.ts';
+import type { EngineErrorKind } from './types.ts';
+
+const OF_METADATA = {
+  Unknown: 'Unavailable',
+  Unavailable: 'Unavailable',
+  Full: 'StorageFull',
+  TooLarge: 'InvalidArgument',
+  Corrupt: 'Unreadable',
+} as const satisfies Record<MetadataErrorKind, EngineErrorKind>;
+
+const OF_PLACEMENT = {
+  TooFewProviders: 'Unavailable',
+  ChunkUnreadable: 'Unreadable',
+  NoSpace: 'StorageFull',
+  BadConfiguration: 'Unavailable',
+  Aborted: 'OperationAborted',
+} as const satisfies Record<PlacementErrorKind, EngineErrorKind>;
+
+/** An error of a room below in the engine's words; anything else, such as a client's broken body, as it is. */
+export function toEngineError(error: unknown): unknown {
+  if (error instanceof MetadataError) {
+    return new EngineError(OF_METADATA[error.kind], `Metadata: ${error.message}`, {}, { cause: error });
+  }
+  if (error instanceof PlacementError) {
+    return new EngineError(OF_PLACEMENT[error.kind], `Storage: ${error.message}`, {}, { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,117 @@
+/** One step of reclaim: takes the references of a body that nothing names any more, and dooms the chunks that lost one. */
+import type { ChunkId } from '#placement';
+import type { Bytes } from '../metadata/types.ts';
+import { garbageCodec, partCodec } from './codecs.ts';
+import type { Context } from './context.ts';
+import { doomedKey, garbageKey, idAt, KIND, ofKind, pagesOf, partsOf, refKey } from './keys.ts';
+import type { BodyPart, GarbageRecord, Hex } from './model.ts';
+import { readPages } from './pages.ts';
+import { byHome, PRESENT } from './recorded.ts';
+
+/** Garbage entries read at once, and entries of a commit, about. */
+const PAGE = 256;
+
+/**
+ * Works through a partition's garbage, but for bodies that a reader of this process still needs. Returns the entries done.
+ * Idempotent: an entry goes last.
+ */
+export async function dropGarbage(context: Context, partition: number): Promise<number> {
+  const range = ofKind(KIND.garbage);
+  let { from } = range;
+  let dropped = 0;
+  for (;;) {
+    const page = await context.kv.scan(partition, { from, to: range.to, limit: PAGE });
+    if (page.length === 0) return dropped;
+    // Readers that saw a version before it became garbage have pinned it once these are through.
+    await context.pins.quiesce();
+    const due = page
+      .map(([key, value]) => ({ key, id: idAt(key, 1, 16), garbage: garbageCodec.decode(value) }))
+      .filter(({ id }) => !context.pins.has(id));
+    const short = due.filter(({ garbage }) => garbage.kind === 'body' && garbage.body.kind === 'inline');
+    await dropShort(context, partition, short);
+    for (const entry of due) if (!short.includes(entry)) await dropLong(context, partition, entry);
+    dropped += due.length;
+    from = Buffer.concat([page.at(-1)![0], Buffer.of(0)]);
+  }
+}
+
+interface Entry {
+  readonly key: Bytes;
+  readonly id: Hex;
+  readonly garbage: GarbageRecord;
+}
+
+/** Bodies in the entries themselves: many in one commit where their chunks are in the same partition. */
+async function dropShort(context: Context, partition: number, entries: readonly Entry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const parts = entries.flatMap(({ garbage }) =>
+    garbage.kind === 'body' && garbage.body.kind === 'inline' ? garbage.body.parts : [],
+  );
+  await dropReferences(context, parts);
+  await context.kv.commit(partition, { deletes: entries.map(({ key }) => key) });
+}
+
+async function dropLong(context: Context, partition: number, { key, garbage }: Entry): Promise<void> {
+  if (garbage.kind === 'upload') {
+    await discardParts(context, partition, garbage.upload);
+  } else {
+    const id = garbage.kind === 'pages' ? garbage.pages : pagedId(garbage);
+    if (garbage.kind === 'body') {
+      for await (const parts of readPages(context, partition, id)) await dropReferences(context, parts);
+    }
+    await deleteRange(context, partition, pagesOf(id));
+  }
+  await context.kv.commit(partition, { deletes: [key] });
+}
+
+function pagedId({ body }: GarbageRecord & { kind: 'body' }): Hex {
+  if (body.kind !== 'paged') throw new Error('A body in its garbage entry has no pages');
+  return body.id;
+}
+
+/** References of the parts' owners to the parts' chunks, in every partition that has some. */
+async function dropReferences(context: Context, parts: readonly BodyPart[]): Promise<void> {
+  const refs: { chunk: ChunkId; owner: Hex }[] = [];
+  for (const { owner, segments } of parts) {
+    const chunks = new Set(segments.flatMap(({ extents }) => extents.map(({ chunk }) => chunk)));
+    for (const chunk of chunks) refs.push({ chunk, owner });
+  }
+  const owners = Map.groupBy(refs, ({ chunk }) => chunk);
+  for (const [home, chunks] of byHome([...owners.keys()])) {
+    for (let at = 0; at < chunks.length; at += PAGE) {
+      const some = chunks.slice(at, at + PAGE);
+      const gone = some.flatMap((chunk) => owners.get(chunk)!.map(({ owner }) => refKey(chunk, owner)));
+      await context.kv.commit(home, {
+        puts: some.map((chunk) => [doomedKey(chunk), PRESENT] as const),
+        deletes: gone,
+      });
+    }
+  }
+}
+
+/** Makes garbage of each part of an upload that is over. */
+async function discardParts(context: Context, partition: number, upload: Hex): Promise<void> {
+  const range = partsOf(upload);
+  for (;;) {
+    const page = await context.kv.scan(partition, { ...range, limit: PAGE });
+    if (page.length === 0) return;
+    const puts = page.map(([, value]) => {
+      const { part } = partCodec.decode(value);
+      const body = { kind: 'inline', parts: [part] } as const;
+      return [garbageKey(part.owner), garbageCodec.encode({ kind: 'body', body })] as const;
+    });
+    await context.kv.commit(partition, { puts, deletes: page.map(([key]) => key) });
+  }
+}
+
+export async function deleteRange(
+  context: Context,
+  partition: number,
+  range: { from: Bytes; to: Bytes },
+): Promise<void> {
+  for (;;) {
+    const page = await context.kv.scan(partition, { ...range, limit: PAGE });
+    if (page.length === 0) return;
+    await context.kv.commit(partition, { deletes: page.map(([key]) => key) });
+  }
+}

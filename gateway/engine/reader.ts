@@ -1,0 +1,155 @@
+/** Opens versions and streams their bytes. */
+import type { ChunkId } from '#placement';
+import { keysFor } from './body.ts';
+import { chunkCodec } from './codecs.ts';
+import { checkRead } from './conditions.ts';
+import type { Context } from './context.ts';
+import { cipherRange, decryptFrames } from './encryption.ts';
+import { toEngineError } from './errors.ts';
+import { objectInfo } from './info.ts';
+import { chunkKey, homeOf } from './keys.ts';
+import { lookup } from './lookup.ts';
+import type { FoundObject } from './lookup.ts';
+import type { BodyPart, Extent, Segment, VersionRecord } from './model.ts';
+import { loadParts } from './pages.ts';
+import { ReadAhead } from './readAhead.ts';
+import { bodyIdOf, extentsOf, lengthOf, segmentsOf, slice, storedBody, summariesOf } from './segments.ts';
+import { EngineError } from './types.ts';
+import type { CustomerKey, ObjectInfo, OpenedObject, OpenRequest } from './types.ts';
+
+/** An opened version with what a copy needs of it. */
+export interface OpenedBody {
+  readonly info: ObjectInfo;
+  readonly record: VersionRecord;
+  readonly parts: readonly BodyPart[];
+  close(): void;
+}
+
+const TRIES_MAX = 10;
+
+/** The version with its body, pinned until `close`. Checks the customer's key and the conditions. @throws see ObjectStore.open */
+export async function openBody(context: Context, request: OpenRequest): Promise<OpenedBody> {
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const pinned = await context.pins.resolving(async () => {
+      const found = await lookup(context, request);
+      const body = storedBody(found.stored.record.body);
+      const id = bodyIdOf(body);
+      return { found, body, release: id === undefined ? () => undefined : context.pins.pin(id) };
+    });
+    const { found, body, release } = pinned;
+    const { record } = found.stored;
+    try {
+      const parts = await loadParts(context, found.partition, body);
+      // Deleted between the look and the pin, with reclaim already at its pages: look again.
+      if (lengthOf(segmentsOf(parts)) !== record.size) {
+        release();
+        continue;
+      }
+      const info = infoOf(request, found, parts);
+      checkCustomerKey(record, request.customerKey);
+      checkRead(info, request.conditions);
+      return { info, record, parts, close: release };
+    } catch (error) {
+      release();
+      throw toEngineError(error);
+    }
+  }
+  throw new EngineError('Unreadable', 'The pages of this version are incomplete');
+}
+
+function infoOf(request: OpenRequest, found: FoundObject, parts: readonly BodyPart[]): ObjectInfo {
+  const { bucket, key } = request;
+  const { versioned, isLatest } = found;
+  return objectInfo(found.stored.record, { bucket, key, versioned, isLatest, parts: summariesOf(parts) });
+}
+
+/** @throws EngineError 'InvalidRequest' (key missing or not applicable) | 'AccessDenied' (another key) */
+export function checkCustomerKey(
+  { customerKeyMd5 }: { readonly customerKeyMd5?: string },
+  customerKey: CustomerKey | undefined,
+): void {
+  if (customerKeyMd5 === undefined) {
+    if (!customerKey) return;
+    throw new EngineError(
+      'InvalidRequest',
+      'The encryption parameters are not applicable to this object.',
+    );
+  }
+  if (!customerKey) {
+    throw new EngineError(
+      'InvalidRequest',
+      'The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.',
+    );
+  }
+  if (customerKey.md5 !== customerKeyMd5) {
+    throw new EngineError('AccessDenied', 'The customer key is not the one the object was encrypted with');
+  }
+}
+
+export async function open(context: Context, request: OpenRequest): Promise<OpenedObject> {
+  const { info, parts, close } = await openBody(context, request);
+  return {
+    info,
+    stream: (start, end, signal) =>
+      streamSegments(context, slice(segmentsOf(parts), start, end), request.customerKey, signal),
+    partRange: (number) => partRange(info, parts, number),
+    close,
+  };
+}
+
+function partRange(
+  info: ObjectInfo,
+  parts: readonly BodyPart[],
+  number: number,
+): { start: number; end: number; count: number } {
+  const sizes = info.parts ? parts.map((part) => part.summary?.size ?? 0) : [info.size];
+  if (!Number.isInteger(number) || number < 1 || number > sizes.length) {
+    throw new EngineError('InvalidPartNumber', 'The requested partnumber is not satisfiable');
+  }
+  const start = sizes.slice(0, number - 1).reduce((sum, size) => sum + size, 0);
+  return { start, end: start + sizes[number - 1]!, count: sizes.length };
+}
+
+/** Plaintext of segments, in order. The next extent's first bytes are fetched while the one before is sent. */
+export async function* streamSegments(
+  context: Context,
+  segments: readonly Segment[],
+  customerKey: CustomerKey | undefined,
+  signal?: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  const runs = segments.map((segment) =>
+    extentsOf(segment, cipherRange(segment.start, segment.end, segment.plainLength)),
+  );
+  const ahead = new ReadAhead(runs.flat(), (extent) => readExtent(context, extent, signal));
+  let extent = 0;
+  try {
+    for (const [index, segment] of segments.entries()) {
+      const { keyId, wrapped, plainLength, start, end } = segment;
+      const keys = keysFor(context, keyId === 'customer' ? customerKey : undefined);
+      const dataKey = await keys.unwrap({ keyId, bytes: wrapped }, segment.body);
+      const from = extent;
+      extent += runs[index]!.length;
+      const range = { plainLength, plainStart: start, plainEnd: end };
+      yield* decryptFrames(dataKey, ahead.run(from, extent), range);
+    }
+  } catch (error) {
+    throw toEngineError(error);
+  } finally {
+    await ahead.close();
+  }
+}
+
+async function* readExtent(
+  context: Context,
+  { chunk, offset, length }: Extent,
+  signal: AbortSignal | undefined,
+): AsyncIterable<Uint8Array> {
+  yield* context.chunks.read(await chunkRecord(context, chunk), offset, length, signal);
+}
+
+/** @throws EngineError 'Unreadable' */
+async function chunkRecord(context: Context, id: ChunkId): Promise<ReturnType<typeof chunkCodec.decode>['record']> {
+  const bytes = await context.kv.get(homeOf(id), chunkKey(id));
+  if (!bytes) throw new EngineError('Unreadable', `Chunk ${id} has no record`);
+  return chunkCodec.decode(bytes).record;
+}

@@ -1,0 +1,107 @@
+/**
+ * Frees what nothing needs any more: bodies that were overwritten or deleted, parts of uploads that are over, chunks that lost their last
+ * reference, leftovers of dead sessions and of writes given up. Every step can be cut anywhere and run again.
+ */
+import type { Context } from './context.ts';
+import { clearAbandoned, clearDeadSessions } from './deadSessions.ts';
+import { deleteDoomed } from './doomed.ts';
+import { dropGarbage } from './garbage.ts';
+import { completedKey, idAt, KIND, ofKind } from './keys.ts';
+
+const PAGE = 256;
+/** Kind and time before the upload's id. */
+const UPLOAD_AT = 9;
+
+export interface ReclaimReport {
+  /** Reserved chunk ids of dead sessions that were looked after. */
+  readonly reservedIds: number;
+  /** Bodies and uploads whose references were taken. */
+  readonly garbage: number;
+  /** Chunks deleted from the providers. */
+  readonly chunks: number;
+  /** Chunks written for nothing by this process. */
+  readonly abandoned: number;
+  /** Answers of completed uploads forgotten. */
+  readonly expired: number;
+  /** Left for another run: a provider did not answer, or a record changed meanwhile. */
+  readonly failed: number;
+}
+
+export interface Reclaim {
+  /** One whole pass. Passes queue up; none runs beside another. */
+  runOnce(): Promise<ReclaimReport>;
+  /** Runs a pass now and then until `stop`. `onError` hears of passes that failed. */
+  start(onError?: (error: unknown) => void): void;
+  /** Resolves once no pass is under way. */
+  stop(): Promise<void>;
+}
+
+export function createReclaim(context: Context): Reclaim {
+  let stopping: AbortController | undefined;
+  let loop: Promise<void> | undefined;
+  const runOnce = (): Promise<ReclaimReport> => context.locks.run('reclaim', () => pass(context));
+  return {
+    runOnce,
+    start: (onError = () => undefined) => {
+      if (stopping) return;
+      stopping = new AbortController();
+      loop = repeat(context, runOnce, stopping.signal, onError);
+    },
+    stop: async () => {
+      stopping?.abort();
+      stopping = undefined;
+      await loop;
+      // A pass that someone else asked for.
+      await context.locks.run('reclaim', async () => undefined);
+    },
+  };
+}
+
+async function repeat(
+  context: Context,
+  runOnce: () => Promise<ReclaimReport>,
+  signal: AbortSignal,
+  onError: (error: unknown) => void,
+): Promise<void> {
+  while (!signal.aborted) {
+    await runOnce().catch(onError);
+    await context.clock.sleep(context.options.reclaimEveryMs, signal).catch(() => undefined);
+  }
+}
+
+async function pass(context: Context): Promise<ReclaimReport> {
+  const sessions = await clearDeadSessions(context);
+  const abandoned = await clearAbandoned(context);
+  let garbage = 0;
+  let chunks = 0;
+  let expired = 0;
+  let { failed } = sessions;
+  failed += abandoned.failed;
+  // References first, in every partition: a body's chunks may lie in others than the body.
+  for (let partition = 0; partition < context.kv.partitions; partition++) {
+    for (let dropped = 1; dropped > 0; garbage += dropped) dropped = await dropGarbage(context, partition);
+  }
+  for (let partition = 0; partition < context.kv.partitions; partition++) {
+    const doomed = await deleteDoomed(context, partition);
+    chunks += doomed.deleted;
+    failed += doomed.failed;
+    expired += await forgetCompleted(context, partition);
+  }
+  return { reservedIds: sessions.ids, garbage, chunks, abandoned: abandoned.ids, expired, failed };
+}
+
+async function forgetCompleted(context: Context, partition: number): Promise<number> {
+  const { from } = ofKind(KIND.expiry);
+  const now = Buffer.alloc(8);
+  now.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(context.clock.now()))));
+  const to = Buffer.concat([from, now]);
+  let expired = 0;
+  for (;;) {
+    const page = await context.kv.scan(partition, { from, to, limit: PAGE });
+    if (page.length === 0) return expired;
+    await context.kv.commit(partition, {
+      deletes: page.flatMap(([key]) => [key, completedKey(idAt(key, UPLOAD_AT, 16))]),
+    });
+    expired += page.length;
+  }
+}

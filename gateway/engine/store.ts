@@ -1,0 +1,109 @@
+/** Puts the object store together. */
+import type { Profile } from '#erasure';
+import type { ChunkCatalog, ChunkId, ChunkStore, Clock, Random } from '#placement';
+import type { KeyValueStore } from '../metadata/types.ts';
+import { createBuckets, recoverBuckets } from './buckets.ts';
+import { createCatalog } from './catalog.ts';
+import { createCheck } from './check.ts';
+import type { CheckObjects } from './check.ts';
+import { completeUpload } from './complete.ts';
+import { DEFAULT_OPTIONS } from './context.ts';
+import type { Context, EngineOptions } from './context.ts';
+import { copy } from './copy.ts';
+import { clearAbandoned, isPending } from './deadSessions.ts';
+import { toEngineError } from './errors.ts';
+import type { KeyEncryption } from './keyring.ts';
+import { list, listUploads, listVersions } from './listing.ts';
+import { Locks } from './locks.ts';
+import { put, remove, setTags, stat } from './objects.ts';
+import { copyPart, listParts, putPart } from './parts.ts';
+import { Pins } from './pins.ts';
+import { open } from './reader.ts';
+import { createReclaim } from './reclaim.ts';
+import type { Reclaim } from './reclaim.ts';
+import { Session } from './session.ts';
+import type { ObjectStore } from './types.ts';
+import { abortUpload, createUpload, upload } from './uploads.ts';
+
+export interface EngineParts {
+  readonly kv: KeyValueStore;
+  readonly chunks: ChunkStore;
+  readonly keyring: KeyEncryption;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly region: string;
+  /** Of new chunks. */
+  readonly profile: Profile;
+  readonly options?: Partial<EngineOptions>;
+}
+
+export interface Engine {
+  readonly store: ObjectStore;
+  readonly catalog: ChunkCatalog;
+  /** Not started. */
+  readonly reclaim: Reclaim;
+  readonly check: CheckObjects;
+  /** May a record of this chunk still come? For those who look for orphan shards. */
+  isPending(id: ChunkId): Promise<boolean>;
+  /** Stops reclaim and takes back this process's reservations. To be called once no request is under way; leaves `kv` open. */
+  close(): Promise<void>;
+}
+
+/** Opens the store and carries bucket changes that a crash interrupted to their end. @throws EngineError 'Unavailable' … */
+export async function openObjectStore(parts: EngineParts): Promise<Engine> {
+  const options = { ...DEFAULT_OPTIONS, ...parts.options };
+  const context: Context = {
+    ...parts,
+    options,
+    session: new Session(parts.kv, options.reservedIds),
+    pins: new Pins(),
+    locks: new Locks(),
+  };
+  await recoverBuckets(context);
+  const reclaim = createReclaim(context);
+  return {
+    store: createStore(context),
+    catalog: createCatalog(parts.kv),
+    reclaim,
+    check: createCheck(context),
+    isPending: (id) => isPending(parts.kv, id),
+    close: async () => {
+      await reclaim.stop();
+      await clearAbandoned(context);
+      await context.session.close();
+    },
+  };
+}
+
+function createStore(context: Context): ObjectStore {
+  /** Errors of the rooms below leave in the engine's words. */
+  const run = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw toEngineError(error);
+    }
+  };
+  const buckets = createBuckets(context);
+  return {
+    ...buckets,
+    listBuckets: (options) => run(buckets.listBuckets(options)),
+    bucket: (name) => run(buckets.bucket(name)),
+    put: (request) => run(put(context, request)),
+    open: (request) => run(open(context, request)),
+    copy: (request) => run(copy(context, request)),
+    delete: (request) => run(remove(context, request)),
+    setTags: (request, tags) => run(setTags(context, request, tags)),
+    stat: (request) => run(stat(context, request)),
+    list: (request) => run(list(context, request)),
+    listVersions: (request) => run(listVersions(context, request)),
+    createUpload: (request) => run(createUpload(context, request)),
+    upload: (ref) => run(upload(context, ref)),
+    putPart: (request) => run(putPart(context, request)),
+    copyPart: (request) => run(copyPart(context, request)),
+    completeUpload: (request) => run(completeUpload(context, request)),
+    abortUpload: (ref) => run(abortUpload(context, ref)),
+    listParts: (request) => run(listParts(context, request)),
+    listUploads: (request) => run(listUploads(context, request)),
+  };
+}

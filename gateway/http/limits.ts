@@ -1,0 +1,44 @@
+/** Limits of the S3 listener. Times in ms, sizes in bytes. */
+export interface HttpLimits {
+  /** Request line and headers together. S3 allows 8 KiB of headers; presigned URLs with hoisted metadata are longer. */
+  readonly headerBytesMax: number;
+  /** From the first byte of a request to the end of its headers. */
+  readonly headersTimeoutMs: number;
+  /** Idle connections live longer than the 60 s that common load balancers and SDK pools keep them. */
+  readonly keepAliveTimeoutMs: number;
+  /** A body slower than this over a window, counting only time in which we wait for the client, is cut. */
+  readonly bodyBytesPerSecondMin: number;
+  readonly bodyWindowMs: number;
+  /** A client that takes nothing of its response for this long is cut. */
+  readonly sendStallMs: number;
+  /** What an upload under way may hold: about two stripes, and the socket's buffers. */
+  readonly uploadBytes: number;
+  /** Longest wait for a share of the upload memory; then 503 SlowDown. */
+  readonly uploadWaitMs: number;
+  /** Requests under way; beyond it 503 SlowDown at once. */
+  readonly requestsMax: number;
+  readonly connectionsMax: number;
+  /** An unread body up to this size, that comes within this time, is read and dropped so that the connection lives on. */
+  readonly discardBytesMax: number;
+  readonly discardMs: number;
+  /** Beyond that the connection closes, after this much or this long, so that the client sees the response before a reset. */
+  readonly lingerBytesMax: number;
+  readonly lingerMs: number;
+}
+
+export const HTTP_LIMITS: HttpLimits = Object.freeze({
+  headerBytesMax: 32 * 1024,
+  headersTimeoutMs: 30_000,
+  keepAliveTimeoutMs: 75_000,
+  bodyBytesPerSecondMin: 1024,
+  bodyWindowMs: 60_000,
+  sendStallMs: 120_000,
+  uploadBytes: 3 * 1024 * 1024,
+  uploadWaitMs: 30_000,
+  requestsMax: 4096,
+  connectionsMax: 10_000,
+  discardBytesMax: 64 * 1024,
+  discardMs: 1000,
+  lingerBytesMax: 4 * 1024 * 1024,
+  lingerMs: 2000,
+});

@@ -1,0 +1,137 @@
+import type { ServerResponse } from 'node:http';
+import type { S3Response } from '../s3/types.ts';
+
+/** A stream that does not give the bytes its Content-Length promised. */
+export class BodyLengthError extends Error {
+  override readonly name = 'BodyLengthError';
+}
+
+/** The client is gone, or takes nothing of its response. */
+export class ClientStalled extends Error {
+  override readonly name = 'ClientStalled';
+}
+
+/** The first piece of a body pulled ahead, so that an error before it can still become an error response. */
+export type PreparedBody =
+  /** `length`: what HEAD tells of the body that GET would send, where that is not in the headers. */
+  | { readonly kind: 'None'; readonly length: number }
+  | { readonly kind: 'Bytes'; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'Stream';
+      readonly first: IteratorResult<Uint8Array>;
+      readonly rest: AsyncIterator<Uint8Array>;
+      /** Of the Content-Length header, where there is one. */
+      readonly length: number | undefined;
+    };
+
+/** @throws what the stream's first pull throws */
+export async function prepareBody(response: S3Response, method: string): Promise<PreparedBody> {
+  const { body, headers } = response;
+  if (body === undefined) return { kind: 'None', length: 0 };
+  if (typeof body === 'string' || body instanceof Uint8Array) {
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+    return method === 'HEAD' ? { kind: 'None', length: bytes.length } : { kind: 'Bytes', bytes };
+  }
+  if (method === 'HEAD') return { kind: 'None', length: 0 };
+  const length = headers?.find(([name]) => name === 'content-length')?.[1];
+  const rest = body[Symbol.asyncIterator]();
+  const first = await rest.next();
+  return { kind: 'Stream', first, rest, length: length === undefined ? undefined : Number(length) };
+}
+
+/** Response headers as Node's flat list: header bytes are UTF-8, control characters cannot occur. */
+export function headerList(
+  response: S3Response,
+  body: PreparedBody,
+  common: readonly (readonly [string, string])[],
+): string[] {
+  const list: string[] = [];
+  let lengthGiven = response.status === 204 || response.status === 304;
+  for (const [name, value] of [...common, ...(response.headers ?? [])]) {
+    if (name === 'content-length') lengthGiven = true;
+    list.push(name, headerValue(value));
+  }
+  if (!lengthGiven && body.kind !== 'Stream') {
+    list.push('content-length', String(body.kind === 'Bytes' ? body.bytes.length : body.length));
+  }
+  return list;
+}
+
+// oxlint-disable-next-line no-control-regex
+const UNPRINTABLE = /[\u0000-\u001f\u007f]/g;
+
+function headerValue(value: string): string {
+  const clean = value.replace(UNPRINTABLE, ' ');
+  return /[^\u0020-\u007e]/.test(clean) ? Buffer.from(clean, 'utf8').toString('latin1') : clean;
+}
+
+/**
+ * Writes the body, no faster than the client takes it, without ending the response.
+ * @param onBytes called with what has been handed to the connection
+ * @throws BodyLengthError, the stream's error, or ClientStalled when the client is gone or takes nothing for `stallMs`
+ */
+export async function writeBody(
+  out: ServerResponse,
+  body: PreparedBody,
+  stallMs: number,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  if (body.kind === 'None') return;
+  if (body.kind === 'Bytes') return writePiece(out, body.bytes, stallMs, onBytes);
+  const { length } = body;
+  let written = 0;
+  for (let piece = body.first; piece.done !== true; piece = await body.rest.next()) {
+    written += piece.value.length;
+    if (length !== undefined && written > length) {
+      throw new BodyLengthError(`The body is longer than its ${length} bytes`);
+    }
+    await writePiece(out, piece.value, stallMs, onBytes);
+  }
+  if (length !== undefined && written < length) {
+    throw new BodyLengthError(`The body ended after ${written} of ${length} bytes`);
+  }
+}
+
+/** Tells a stream that was not read to its end that it will not be. */
+export async function closeBody(body: PreparedBody): Promise<void> {
+  if (body.kind !== 'Stream') return;
+  try {
+    await body.rest.return?.();
+  } catch {
+    // The response is over: an error in giving up its source changes nothing for the client.
+  }
+}
+
+async function writePiece(
+  out: ServerResponse,
+  bytes: Uint8Array,
+  stallMs: number,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  if (out.destroyed) throw new ClientStalled();
+  const ready = out.write(bytes);
+  onBytes(bytes.length);
+  if (!ready) await drained(out, stallMs);
+}
+
+function drained(out: ServerResponse, stallMs: number): Promise<void> {
+  if (out.destroyed) throw new ClientStalled();
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      clearTimeout(timer);
+      out.off('drain', onDrain);
+      out.off('close', onClose);
+    };
+    const onDrain = (): void => {
+      leave();
+      resolve();
+    };
+    const onClose = (): void => {
+      leave();
+      reject(new ClientStalled());
+    };
+    const timer = setTimeout(onClose, stallMs);
+    out.on('drain', onDrain);
+    out.on('close', onClose);
+  });
+}

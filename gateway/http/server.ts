@@ -1,0 +1,173 @@
+import express from 'express';
+import type { NextFunction, Request, Response } from 'express';
+import http from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import https from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Log, S3Handler } from '../s3/wire.ts';
+import { MemoryBudget } from './budget.ts';
+import { exchange } from './exchange.ts';
+import type { RequestSample } from './exchange.ts';
+import { HTTP_LIMITS } from './limits.ts';
+import type { HttpLimits } from './limits.ts';
+import { codeOfClientError, endWithError } from './rawResponse.ts';
+import type { Circumstances } from './send.ts';
+
+export interface HttpServerOptions {
+  readonly handle: S3Handler;
+  readonly log: Log;
+  readonly onRequest?: (sample: RequestSample) => void;
+  /** PEM; present: HTTPS only. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** Memory that all uploads under way may hold together, in bytes. */
+  readonly uploadMemory: number;
+  readonly limits?: Partial<HttpLimits>;
+}
+
+export interface HttpServer {
+  /** Port 0: any free one. */
+  listen(port: number, host: string): Promise<AddressInfo>;
+  /**
+   * Takes no new connections, lets requests under way finish and cuts what is left after the deadline.
+   * @returns true when nothing had to be cut
+   */
+  drain(deadlineMs: number): Promise<boolean>;
+  /** Requests under way. */
+  readonly active: number;
+  readonly uploads: MemoryBudget;
+}
+
+/** Ms. How often connections that have become idle are closed while draining. */
+const DRAIN_SWEEP_MS = 50;
+/** Ms. A TLS client that has not finished its handshake by then is cut. */
+const HANDSHAKE_TIMEOUT_MS = 20_000;
+
+/** The S3 listener: HTTP/1.1 or HTTPS, every request to the one S3 handler. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
+  const uploads = new MemoryBudget(options.uploadMemory);
+  const exchangeOptions = {
+    handle: options.handle,
+    limits,
+    budget: uploads,
+    log: options.log,
+    onRequest: options.onRequest ?? (() => undefined),
+  };
+  const responses = new Map<Duplex, ServerResponse>();
+  const circumstances = new WeakMap<IncomingMessage, Circumstances>();
+  let active = 0;
+  let closing = false;
+
+  const app = express();
+  for (const setting of ['x-powered-by', 'etag', 'query parser']) app.disable(setting);
+  app.enable('case sensitive routing');
+  app.use(async (request, response) => {
+    const known = circumstances.get(request);
+    if (known === undefined) throw new Error('A request came past the listener');
+    active += 1;
+    responses.set(request.socket, response);
+    try {
+      await exchange(request, response, known, exchangeOptions);
+    } finally {
+      active -= 1;
+      if (responses.get(request.socket) === response) responses.delete(request.socket);
+    }
+  });
+
+  const accept = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+    circumstances.set(request, {
+      target: request.url ?? '',
+      awaitsContinue,
+      overloaded: active >= limits.requestsMax,
+      closing: () => closing,
+    });
+    // Express never sees the target: it would parse it as a URL, and '..', '//' and broken escapes are the client's business.
+    request.url = '/';
+    app(request, response);
+  };
+
+  const server = listener(options, limits);
+  server.on('request', accept(false));
+  server.on('checkContinue', accept(true));
+  // An expectation that nobody knows is refused by the handler, after authentication.
+  server.on('checkExpectation', accept(false));
+  server.on('connect', (_request, socket) => endWithError(socket, 'MethodNotAllowed'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const { bytesRead = 0 } = socket as Partial<Socket>;
+    // Bytes in the middle of a response would be taken for part of it; on a connection kept in reserve, for a response.
+    const mute = responses.get(socket)?.headersSent === true || bytesRead === 0;
+    if (mute || error.code === 'ECONNRESET') socket.destroy();
+    else endWithError(socket, codeOfClientError(error));
+  });
+  app.use((error: Error, _request: Request, response: Response, _next: NextFunction) => {
+    options.log.error({ err: error }, 'exchange failed');
+    response.destroy();
+  });
+
+  return {
+    get active() {
+      return active;
+    },
+    uploads,
+    listen: (port, host) => listen(server, port, host),
+    drain(deadlineMs) {
+      closing = true;
+      return drain(server, deadlineMs);
+    },
+  };
+}
+
+function listener({ tls }: HttpServerOptions, limits: HttpLimits): http.Server {
+  const settings: http.ServerOptions = {
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: limits.headersTimeoutMs,
+    // Uploads of 5 GiB over slow lines take hours: the throughput rule of the body replaces it.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: Math.min(5000, limits.headersTimeoutMs),
+    // Checked by the exchange, which answers in XML.
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+    noDelay: true,
+  };
+  const server =
+    tls === undefined
+      ? http.createServer(settings)
+      : https.createServer({
+          ...settings,
+          ...tls,
+          minVersion: 'TLSv1.2',
+          ALPNProtocols: ['http/1.1'],
+          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+        });
+  server.maxConnections = limits.connectionsMax;
+  return server;
+}
+
+function listen(server: http.Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+async function drain(server: http.Server, deadlineMs: number): Promise<boolean> {
+  let whole = true;
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_SWEEP_MS);
+  const deadline = setTimeout(() => {
+    whole = false;
+    server.closeAllConnections();
+  }, deadlineMs);
+  server.closeIdleConnections();
+  await closed;
+  clearInterval(sweep);
+  clearTimeout(deadline);
+  return whole;
+}

@@ -1,0 +1,63 @@
+import type { Maintenance } from '#placement';
+import type { Job, JobReport } from './admin/types.ts';
+import type { Engine } from './engine/store.ts';
+
+/** What operators' commands run, put together from placement's maintenance and the engine's own. */
+export function createJobs(maintenance: Maintenance, engine: Engine): { repair: Job; check: Job } {
+  return {
+    async repair(options, onProgress, signal) {
+      await engine.reclaim.runOnce();
+      const report = await maintenance.repairAll({ deep: options['deep'] !== false }, onProgress, signal);
+      const lacking = report.failed.length + report.unreadable.length + report.waiting;
+      return {
+        ok: lacking === 0,
+        summary:
+          `${report.examined} chunks examined: ${report.healthy} whole, ${report.repaired} repaired (${report.shards} shards written)` +
+          (lacking === 0
+            ? '; every chunk has its full redundancy'
+            : `, ${report.failed.length + report.waiting} still lack redundancy, ${report.unreadable.length} cannot be read`),
+        details: { ...report },
+      };
+    },
+
+    async check(_options, onProgress, signal): Promise<JobReport> {
+      // What was deleted goes first, so that it is not taken for lost.
+      await engine.reclaim.runOnce();
+      const objects = await engine.check(onProgress, signal);
+      const { chunks, orphans } = await maintenance.scrub({ orphanGraceMs: 0 }, onProgress, signal);
+      const missing = chunks.missing + chunks.unplaced + chunks.unreachable;
+      const ok =
+        objects.problems.length === 0 &&
+        missing === 0 &&
+        chunks.corrupt === 0 &&
+        orphans.orphans === 0 &&
+        orphans.failed.length === 0;
+      return {
+        ok,
+        summary: [
+          `${objects.versions} object versions read, ${objects.problems.length} bad`,
+          `${chunks.chunks} chunks, ${chunks.healthy} shards whole, ${missing} missing, ${chunks.corrupt} damaged`,
+          `${orphans.shards} shards stored, ${orphans.orphans} belong to nothing`,
+          ...objects.problems.map(
+            ({ bucket, key, versionId, reason }) => `  bad: ${bucket}/${key} (${versionId}): ${reason}`,
+          ),
+          ...orphans.failed.map(
+            ({ provider, reason }) => `  provider ${provider} could not be listed: ${reason}`,
+          ),
+        ].join('\n'),
+        details: {
+          objects: objects.versions,
+          badObjects: objects.problems.length,
+          bad: objects.problems,
+          bytes: objects.bytes,
+          chunks: chunks.chunks,
+          healthyShards: chunks.healthy,
+          missingShards: missing,
+          damagedShards: chunks.corrupt,
+          storedShards: orphans.shards,
+          orphanShards: orphans.orphans,
+        },
+      };
+    },
+  };
+}

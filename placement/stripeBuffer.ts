@@ -1,0 +1,86 @@
+import { LEAF_BYTES, type ErasureCodec } from '#erasure';
+import { ownCells, sharedCells, type Cell, type StripePool } from './stripeMemory.ts';
+
+/**
+ * Gathers the data of one stripe after the other and codes it. The first stripe's memory grows with its content, so
+ * that a small object takes little; full stripes use the pool's.
+ */
+export class StripeBuffer {
+  readonly #codec: ErasureCodec;
+  readonly #pool: StripePool;
+  readonly #capacity: number;
+  readonly #total: number;
+  #bytes: Uint8Array = new Uint8Array(0);
+  #filled = 0;
+  #isFirst = true;
+
+  /** @param cell bytes of a cell in a full stripe */
+  constructor(codec: ErasureCodec, cell: number, pool: StripePool) {
+    const { data, parity } = codec.profile;
+    this.#codec = codec;
+    this.#pool = pool;
+    this.#capacity = data * cell;
+    this.#total = (data + parity) * cell;
+  }
+
+  get isFull(): boolean {
+    return this.#filled === this.#capacity;
+  }
+
+  get isEmpty(): boolean {
+    return this.#filled === 0;
+  }
+
+  /** Copies as many of `bytes` as have room; returns how many. */
+  fill(bytes: Uint8Array): number {
+    const taken = Math.min(bytes.length, this.#capacity - this.#filled);
+    this.#reserve(this.#filled + taken);
+    this.#bytes.set(taken === bytes.length ? bytes : bytes.subarray(0, taken), this.#filled);
+    this.#filled += taken;
+    return taken;
+  }
+
+  /** Codes what was gathered, and begins the next stripe. Returns the cells of all k+m shards. */
+  code(): Cell[] {
+    const { data, parity } = this.#codec.profile;
+    const cell = Math.ceil(this.#filled / data);
+    this.#reserve(cell * data);
+    this.#bytes.fill(0, this.#filled, cell * data);
+    const room = this.#bytes.subarray(cell * data, cell * (data + parity));
+    const input = this.#bytes.subarray(0, cell * data);
+    const coded = room.length === cell * parity ? this.#codec.encode(input, cell, room) : this.#codec.encode(input, cell);
+    const cells = [...split(input, cell), ...split(coded, cell)];
+    // The first stripe must stay as it is for a while: its shards may have to be sent to another provider.
+    const owned = this.#isFirst ? ownCells(cells) : sharedCells(cells, this.#bytes, this.#pool);
+    this.#isFirst = false;
+    this.#bytes = new Uint8Array(0);
+    this.#filled = 0;
+    return owned;
+  }
+
+  /** Drops what was gathered. */
+  clear(): void {
+    this.#bytes = new Uint8Array(0);
+    this.#filled = 0;
+  }
+
+  #reserve(bytes: number): void {
+    if (bytes <= this.#bytes.length) return;
+    const grown = this.#isFirst ? this.#grown(bytes) : this.#pool.take(this.#total);
+    grown.set(this.#bytes.subarray(0, this.#filled));
+    this.#bytes = grown;
+  }
+
+  #grown(bytes: number): Uint8Array {
+    const { data, parity } = this.#codec.profile;
+    // A write that is not followed by another has room for padding and parity, too.
+    const coded = (Math.ceil(bytes / data) + 1) * (data + parity);
+    const doubled = this.#filled === 0 ? coded : Math.max(coded, 4 * bytes, LEAF_BYTES);
+    return Buffer.allocUnsafeSlow(Math.min(doubled, this.#total));
+  }
+}
+
+function split(bytes: Uint8Array, cell: number): Uint8Array[] {
+  const count = cell === 0 ? 0 : bytes.length / cell;
+  return Array.from({ length: count }, (_, index) => bytes.subarray(index * cell, (index + 1) * cell));
+}

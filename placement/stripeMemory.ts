@@ -1,0 +1,46 @@
+/** Memory that is kept for the next stripes rather than given back to the system; more is let go. */
+const POOL_BYTES_MAX = 32 * 2 ** 20;
+
+/** Stripe buffers in use over and over: fresh memory costs about as much as coding it. */
+export class StripePool {
+  readonly #free = new Map<number, Uint8Array[]>();
+  #bytes = 0;
+
+  /** Memory with whatever is in it. */
+  take(size: number): Uint8Array {
+    const bytes = this.#free.get(size)?.pop();
+    if (!bytes) return Buffer.allocUnsafeSlow(size);
+    this.#bytes -= size;
+    return bytes;
+  }
+
+  give(bytes: Uint8Array): void {
+    if (this.#bytes + bytes.length > POOL_BYTES_MAX) return;
+    this.#bytes += bytes.length;
+    const free = this.#free.get(bytes.length);
+    if (free) free.push(bytes);
+    else this.#free.set(bytes.length, [bytes]);
+  }
+}
+
+/** A cell on its way to a provider. */
+export interface Cell {
+  readonly bytes: Uint8Array;
+  /** Called when the cell has been written and no one will look at it again. A failed put does not call it. */
+  release(): void;
+}
+
+/** The cells of a coded stripe, which share one buffer: it goes back to the pool when all of them have been released. */
+export function sharedCells(cells: readonly Uint8Array[], buffer: Uint8Array, pool: StripePool): Cell[] {
+  let held = cells.length;
+  const release = (): void => {
+    held--;
+    if (held === 0) pool.give(buffer);
+  };
+  return cells.map((bytes) => ({ bytes, release }));
+}
+
+/** Cells in memory that is left to the garbage collector. */
+export function ownCells(cells: readonly Uint8Array[]): Cell[] {
+  return cells.map((bytes) => ({ bytes, release: () => undefined }));
+}

@@ -1,0 +1,198 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { chooseProviders } from '../../placement/choose.ts';
+import { byPriority, classify, planRepair, type ShardHealth } from '../../placement/repairPlan.ts';
+import type { ChunkRecord, ProviderHandle, ProviderInfo, ProviderState } from '../../placement/types.ts';
+
+const STATES: readonly (ProviderState | undefined)[] = [
+  'vetting',
+  'active',
+  'degraded',
+  'suspended',
+  'exiting',
+  'gone',
+  'disqualified',
+  undefined,
+];
+
+interface Shard {
+  readonly health: ShardHealth;
+  /** Undefined: the provider is not registered. */
+  readonly state: ProviderState | undefined;
+  readonly mayReturn: boolean;
+}
+
+const shard: fc.Arbitrary<Shard> = fc.record({
+  health: fc.constantFrom<ShardHealth>(
+    'healthy',
+    'healthy',
+    'healthy',
+    'missing',
+    'corrupt',
+    'unreachable',
+    'undefined',
+  ),
+  state: fc.oneof({ weight: 3, arbitrary: fc.constant<ProviderState>('active') }, fc.constantFrom(...STATES)),
+  mayReturn: fc.boolean(),
+});
+const chunk = fc
+  .record({ data: fc.integer({ min: 1, max: 10 }), parity: fc.integer({ min: 1, max: 6 }) })
+  .chain((profile) => {
+    const count = profile.data + profile.parity;
+    return fc.record({
+      profile: fc.constant(profile),
+      shards: fc.array(shard, { minLength: count, maxLength: count }),
+    });
+  });
+
+function info(id: string, state: ProviderState): ProviderInfo {
+  const domain = { region: 'r', site: id, operator: id };
+  return { id, endpoint: id, domain, state, capacity: 1e9, free: 1e9 };
+}
+
+function stage({ profile, shards }: { profile: ChunkRecord['profile']; shards: readonly Shard[] }) {
+  const handles = new Map<string, ProviderHandle>();
+  for (const [index, { state }] of shards.entries()) {
+    if (state) handles.set(`p${index}`, { info: info(`p${index}`, state), transport: undefined as never });
+  }
+  const record: ChunkRecord = {
+    id: 'ab'.repeat(16),
+    profile,
+    length: 1,
+    cell: 1,
+    generation: 1,
+    shards: shards.map(({ health }, index) =>
+      health === 'undefined' ? undefined : { provider: `p${index}`, root: new Uint8Array(32) },
+    ),
+  };
+  const mayReturn = (id: string) => shards[Number(id.slice(1))]!.mayReturn;
+  return { record, providers: { get: (id: string) => handles.get(id) }, mayReturn };
+}
+
+/** The rules, one shard at a time, in the words of the design. */
+function oracle({ profile, shards }: { profile: ChunkRecord['profile']; shards: readonly Shard[] }) {
+  const stays = ({ state }: Shard) => state === 'vetting' || state === 'active' || state === 'degraded';
+  let readable = 0;
+  let redundant = 0;
+  for (const each of shards) {
+    if (each.health === 'healthy') readable += 1;
+    if (each.health === 'healthy' && stays(each)) redundant += 1;
+  }
+  const rebuild = new Set<number>();
+  const wait = new Set<number>();
+  for (const [index, each] of shards.entries()) {
+    if (each.health === 'healthy' && stays(each)) continue;
+    const patient =
+      each.health === 'unreachable' && stays(each) && each.mayReturn && redundant > profile.data;
+    if (patient) wait.add(index);
+    else rebuild.add(index);
+  }
+  let action = 'none';
+  if (wait.size > 0) action = 'wait';
+  if (rebuild.size > 0) action = 'repair';
+  if (readable < profile.data) action = 'unreadable';
+  return { readable, remaining: redundant - profile.data, rebuild, wait, action };
+}
+
+describe('classify', () => {
+  test('agrees with the rules spelt out shard by shard', () => {
+    fc.assert(
+      fc.property(chunk, (drawn) => {
+        const { record, providers, mayReturn } = stage(drawn);
+        const found = classify(
+          record,
+          drawn.shards.map(({ health }) => health),
+          providers,
+          mayReturn,
+        );
+        const expected = oracle(drawn);
+        expect(new Set(found.lost)).toEqual(expected.rebuild);
+        expect(found.lost).toHaveLength(expected.rebuild.size);
+        expect(new Set(found.waiting)).toEqual(expected.wait);
+        expect(found).toMatchObject({
+          readable: expected.readable,
+          remaining: expected.remaining,
+          action: expected.action,
+        });
+        expect(found.priority === Infinity).toBe(expected.action !== 'repair');
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('what cannot be read comes before what only has to be moved', () => {
+    fc.assert(
+      fc.property(chunk, (drawn) => {
+        const { record, providers } = stage(drawn);
+        const { lost } = classify(
+          record,
+          drawn.shards.map(({ health }) => health),
+          providers,
+        );
+        const moves = lost.map((index) => drawn.shards[index]!.health === 'healthy');
+        expect(moves).toEqual([...moves].sort((a, b) => Number(a) - Number(b)));
+      }),
+    );
+  });
+
+  test('the queue is ordered by remaining redundancy, and chunks without work come last', () => {
+    fc.assert(
+      fc.property(fc.array(chunk, { minLength: 2, maxLength: 20 }), (drawn) => {
+        const found = drawn.map((each) => {
+          const { record, providers } = stage(each);
+          return classify(
+            record,
+            each.shards.map(({ health }) => health),
+            providers,
+          );
+        });
+        const actions = found.sort(byPriority).map(({ action, remaining }) => ({ action, remaining }));
+        const work = actions.filter(({ action }) => action === 'repair').map(({ remaining }) => remaining);
+        expect(actions.slice(0, work.length).every(({ action }) => action === 'repair')).toBe(true);
+        expect(work).toEqual([...work].sort((a, b) => a - b));
+      }),
+    );
+  });
+});
+
+describe('planRepair', () => {
+  test('never puts two shards of a chunk on one provider, and returns a shard to its place if that is chosen', () => {
+    fc.assert(
+      fc.property(chunk, fc.integer({ min: 0, max: 6 }), fc.nat(30), (drawn, spares, refusedAt) => {
+        const { record, providers } = stage(drawn);
+        const health = drawn.shards.map((each) => each.health);
+        const { lost } = classify(record, health, providers);
+        const infos = [
+          ...drawn.shards.flatMap(({ state }, index) => (state ? [info(`p${index}`, state)] : [])),
+          ...Array.from({ length: spares }, (_, at) => info(`spare${at}`, 'active')),
+        ].filter(({ state }) => state === 'active');
+        const refused = new Set([`p${refusedAt}`]);
+        const { targets } = planRepair({
+          record,
+          health,
+          lost,
+          providers,
+          candidates: infos.map((each) => ({ info: each, weight: 1 })),
+          choose: chooseProviders,
+          refused,
+        });
+        const staying = record.shards.flatMap((place, index) =>
+          place && !lost.includes(index) ? [place.provider] : [],
+        );
+        const after = [...staying, ...targets.map(({ provider }) => provider.id)];
+        expect(new Set(after).size).toBe(after.length);
+        expect(targets.every(({ index }) => lost.includes(index))).toBe(true);
+        expect(targets.every(({ provider }) => !refused.has(provider.id))).toBe(true);
+        const usable = infos.filter(({ id }) => !staying.includes(id) && !refused.has(id));
+        expect(targets).toHaveLength(Math.min(lost.length, usable.length));
+        for (const { index, provider, clear, destroys } of targets) {
+          const home = record.shards[index]?.provider === provider.id;
+          expect(destroys).toBe(home && health[index] === 'corrupt');
+          expect(clear).toBe(destroys || !home);
+          const homeChosen = targets.some((other) => other.provider.id === record.shards[index]?.provider);
+          expect(home).toBe(homeChosen);
+        }
+      }),
+    );
+  });
+});
