@@ -59,7 +59,11 @@ export async function* readChunk(
   }
 }
 
-function stripeContext(context: ChunkReaderContext, chunk: ChunkRecord, shardLength: number): StripeReadContext {
+function stripeContext(
+  context: ChunkReaderContext,
+  chunk: ChunkRecord,
+  shardLength: number,
+): StripeReadContext {
   const { providers, clock, hasher, codecOf, damage, limits } = context;
   const suspects = new Set<number>();
   return {

@@ -1,4 +1,11 @@
-import { CELL_BYTES, createCodec, createHasher, type ErasureCodec, type Hasher, type Profile } from '#erasure';
+import {
+  CELL_BYTES,
+  createCodec,
+  createHasher,
+  type ErasureCodec,
+  type Hasher,
+  type Profile,
+} from '#erasure';
 import { readChunk, type ChunkReaderContext } from './chunkReader.ts';
 import { ShardedChunkWriter, type ChunkWriterContext } from './chunkWriter.ts';
 import { DamageReports } from './damageReports.ts';
@@ -58,7 +65,7 @@ class ShardedChunkStore implements OpenChunkStore {
     this.#providers = providers;
     this.#random = random;
     this.#codecOf = codecOf;
-    this.#late = new LateWrites(clock, limits.lateMs);
+    this.#late = new LateWrites(clock, limits);
     this.#writing = { providers, clock, hasher, pool: new StripePool(), late: this.#late, limits, cell };
     this.#reading = { providers, clock, hasher, codecOf, damage: new DamageReports(clock, catalog), limits };
   }
@@ -99,7 +106,7 @@ class ShardedChunkStore implements OpenChunkStore {
 /** Removes all shards of a chunk that a provider has: a failed write or repair may have left one that no record names. */
 async function removeShards({ transport }: ProviderHandle, chunk: ChunkId): Promise<void> {
   // All names of the chunk begin with its identifier, so they are the next after it. Mostly there is none.
-  for (let after: string = chunk; ; ) {
+  for (let after: string = chunk; ;) {
     const [next] = await transport.list(after, 1);
     if (next?.chunk !== chunk) return;
     await transport.delete(next);

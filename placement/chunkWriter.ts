@@ -58,7 +58,9 @@ export class ShardedChunkWriter implements ChunkWriter {
     this.#trees = indexes.map(() => context.hasher.tree());
     this.#uploads = indexes.map(
       (index) =>
-        new ShardUpload({ chunk: id, index }, context.providers, context.clock, (upload) => this.#onChange(upload)),
+        new ShardUpload({ chunk: id, index }, context.providers, context.clock, (upload) =>
+          this.#onChange(upload),
+        ),
     );
   }
 
@@ -68,7 +70,7 @@ export class ShardedChunkWriter implements ChunkWriter {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.#assertOpen();
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       // A full stripe waits for more: what ends with it may still be sent in one piece.
       if (this.#stripe.isFull) await this.#sendStripe();
       at += this.#stripe.fill(at === 0 ? bytes : bytes.subarray(at));
@@ -86,9 +88,18 @@ export class ShardedChunkWriter implements ChunkWriter {
     for (const upload of this.#uploads) upload.release();
     const sending = this.#uploads.filter(({ state }) => state === 'sending');
     this.#context.late.add(this.id, sending);
-    const shards = this.#uploads.map(({ provider, seal }) => provider && { provider: provider.id, root: seal.root });
+    const shards = this.#uploads.map(
+      ({ provider, seal }) => provider && { provider: provider.id, root: seal.root },
+    );
     const { cell } = this.#context;
-    const record: ChunkRecord = { id: this.id, profile: this.#profile, length: this.#length, cell, generation: 1, shards };
+    const record: ChunkRecord = {
+      id: this.id,
+      profile: this.#profile,
+      length: this.#length,
+      cell,
+      generation: 1,
+      shards,
+    };
     return {
       record,
       needsRepair: this.#count('durable') < this.#uploads.length,
@@ -209,7 +220,8 @@ export class ShardedChunkWriter implements ChunkWriter {
   }
 
   #assertOpen(): void {
-    if (this.#aborted || this.#isFinished) throw new PlacementError('Aborted', `chunk ${this.id} is not being written any more`);
+    if (this.#aborted || this.#isFinished)
+      throw new PlacementError('Aborted', `chunk ${this.id} is not being written any more`);
   }
 
   async #discard(): Promise<void> {

@@ -6,12 +6,17 @@ import { closeQuietly, fsync, open } from './fileCalls.ts';
  */
 export class DirectorySyncs {
   readonly #directories = new Map<string, Directory>();
+  readonly #fsync: (fd: number) => Promise<void>;
+
+  constructor(fsyncCall: (fd: number) => Promise<void> = fsync) {
+    this.#fsync = fsyncCall;
+  }
 
   /** Resolves when every name in the directory at the time of the call is durable. */
   sync(path: string): Promise<void> {
     let directory = this.#directories.get(path);
     if (!directory) {
-      directory = new Directory(path);
+      directory = new Directory(path, this.#fsync);
       this.#directories.set(path, directory);
     }
     return directory.sync();
@@ -27,12 +32,14 @@ export class DirectorySyncs {
 
 class Directory {
   readonly #path: string;
+  readonly #fsync: (fd: number) => Promise<void>;
   #fd: number | undefined;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, fsyncCall: (fd: number) => Promise<void>) {
     this.#path = path;
+    this.#fsync = fsyncCall;
   }
 
   sync(): Promise<void> {
@@ -53,7 +60,7 @@ class Directory {
   async #synchronise(): Promise<void> {
     this.#fd ??= await open(this.#path, 'r');
     try {
-      await fsync(this.#fd);
+      await this.#fsync(this.#fd);
     } catch (error) {
       await this.#release();
       throw error;

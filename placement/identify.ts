@@ -66,15 +66,22 @@ async function settle(path: string, id: ProviderId, isKnown: boolean, warnings: 
       warnings.push(`${path} of provider ${id} ${what}. It is not used until it is repaired.`);
       return;
     }
-    if (found === 'foreign') throw new PlacementError('BadConfiguration', `${path} holds files that are not a provider's`);
+    if (found === 'foreign')
+      throw new PlacementError('BadConfiguration', `${path} holds files that are not a provider's`);
     await formatDirectory(path, id);
     if (isKnown) {
-      const what = found === 'missing' ? 'was missing and has been made anew, without its shards' : 'had lost its marker';
+      const what =
+        found === 'missing'
+          ? 'was missing and has been made anew, without its shards'
+          : 'had lost its marker';
       warnings.push(`${path} of provider ${id} ${what}`);
     }
   } catch (error) {
     if (error instanceof PlacementError) throw error;
-    if (!isKnown) throw new PlacementError('BadConfiguration', `${path} cannot be used: ${text(error)}`, { cause: error });
+    if (!isKnown)
+      throw new PlacementError('BadConfiguration', `${path} cannot be used: ${text(error)}`, {
+        cause: error,
+      });
     warnings.push(`${path} of provider ${id} cannot be used: ${text(error)}`);
   }
 }
@@ -90,7 +97,9 @@ async function markerOf(
     if (error instanceof PlacementError) throw error;
     const id = known.find((one) => one.endpoint === endpoint)?.id;
     if (id === undefined) {
-      throw new PlacementError('BadConfiguration', `${endpoint} cannot be read: ${text(error)}`, { cause: error });
+      throw new PlacementError('BadConfiguration', `${endpoint} cannot be read: ${text(error)}`, {
+        cause: error,
+      });
     }
     warnings.push(`${endpoint} of provider ${id} cannot be read: ${text(error)}`);
     return id;
@@ -110,7 +119,9 @@ async function refuseSameDirectory(entries: readonly ProviderEntry[]): Promise<v
   for (const { endpoint } of entries) {
     const real = await realpath(endpoint).catch((error: unknown) => {
       if (errorCode(error) === 'ENOENT') return endpoint;
-      throw new PlacementError('BadConfiguration', `${endpoint} cannot be read: ${text(error)}`, { cause: error });
+      throw new PlacementError('BadConfiguration', `${endpoint} cannot be read: ${text(error)}`, {
+        cause: error,
+      });
     });
     const other = seen.get(real);
     if (other !== undefined) {

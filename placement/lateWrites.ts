@@ -1,22 +1,21 @@
 import type { ShardUpload } from './shardUpload.ts';
 import { Wakeup } from './time.ts';
+import type { WriteLimits } from './writeLimits.ts';
 import type { ChunkId, Clock } from './types.ts';
 
 /** Bounds what stalled providers can hold of this process: each late upload keeps a cell or two. */
 const LATE_MAX = 128;
-/** How long to wait for a transport that was told to stop. */
-const STOP_MS = 5_000;
 
 /** Uploads that outlive their writer: shards on their way after the quorum, and those of given up chunks. */
 export class LateWrites {
   readonly #clock: Clock;
-  readonly #lateMs: number;
+  readonly #limits: Pick<WriteLimits, 'lateMs' | 'stopMs'>;
   readonly #uploads = new Map<ChunkId, Set<ShardUpload>>();
   #count = 0;
 
-  constructor(clock: Clock, lateMs: number) {
+  constructor(clock: Clock, limits: Pick<WriteLimits, 'lateMs' | 'stopMs'>) {
     this.#clock = clock;
-    this.#lateMs = lateMs;
+    this.#limits = limits;
   }
 
   /** Lets uploads go on until they end or their time is over. */
@@ -24,7 +23,7 @@ export class LateWrites {
     for (const upload of uploads) {
       this.#track(chunk, upload);
       const timer = new AbortController();
-      const limit = this.#count > LATE_MAX ? 0 : this.#lateMs;
+      const limit = this.#count > LATE_MAX ? 0 : this.#limits.lateMs;
       this.#clock.sleep(limit, timer.signal).then(
         () => upload.drop('Timeout'),
         () => undefined,
@@ -55,16 +54,20 @@ export class LateWrites {
     const uploads = this.#uploads.get(chunk) ?? new Set();
     this.#uploads.set(chunk, uploads.add(upload));
     this.#count++;
-    void upload.settled().then(() => {
-      this.#count--;
-      uploads.delete(upload);
-      if (uploads.size === 0 && this.#uploads.get(chunk) === uploads) this.#uploads.delete(chunk);
-    });
+    void this.#untrack(chunk, upload);
+  }
+
+  async #untrack(chunk: ChunkId, upload: ShardUpload): Promise<void> {
+    await upload.settled();
+    this.#count--;
+    const uploads = this.#uploads.get(chunk);
+    uploads?.delete(upload);
+    if (uploads?.size === 0) this.#uploads.delete(chunk);
   }
 
   async #within(work: Promise<unknown>): Promise<void> {
     const ended = new Wakeup();
     void work.then(() => ended.notify());
-    await ended.wait(this.#clock, STOP_MS);
+    await ended.wait(this.#clock, this.#limits.stopMs);
   }
 }

@@ -108,7 +108,10 @@ export class ProviderRegistry implements Providers {
 
   /** To be saved and given to `openProviders` at the next start. Keeps those that are not configured now. */
   identities(): readonly KnownProvider[] {
-    const current = [...this.#providers.values()].map(({ id, handle }) => ({ endpoint: handle.info.endpoint, id }));
+    const current = [...this.#providers.values()].map(({ id, handle }) => ({
+      endpoint: handle.info.endpoint,
+      id,
+    }));
     const known = this.#known.filter(
       ({ endpoint, id }) => !this.#providers.has(id) && current.every((one) => one.endpoint !== endpoint),
     );

@@ -8,7 +8,9 @@ export class ShardFeed implements ShardSource {
   readonly #onTaken: () => void;
   readonly #queue: Cell[] = [];
   #held: Cell | undefined;
-  #waiting: { resolve: (result: IteratorResult<Uint8Array>) => void; reject: (error: Error) => void } | undefined;
+  #waiting:
+    | { resolve: (result: IteratorResult<Uint8Array>) => void; reject: (error: Error) => void }
+    | undefined;
   #seal: ShardSeal | undefined;
   #error: Error | undefined;
 

@@ -91,7 +91,7 @@ export class ShardFetches {
   /** Gives up fetches that have had their time. */
   expire(): void {
     const now = this.#context.clock.now();
-    for (const fetch of [...this.pending.values()]) if (now >= fetch.endsAt) this.#fail(fetch, 'Timeout');
+    for (const fetch of this.pending.values()) if (now >= fetch.endsAt) this.#fail(fetch, 'Timeout');
   }
 
   /** Ends the fetches that are not needed any more, and charges those that were too slow to be of use. */

@@ -3,7 +3,13 @@ import { chooseProviders } from './choose.ts';
 import { DomainLoad } from './domainLoad.ts';
 import type { ShardUpload } from './shardUpload.ts';
 import { writeQuorum } from './writeLimits.ts';
-import { PlacementError, type ProviderHandle, type ProviderInfo, type Providers, type Random } from './types.ts';
+import {
+  PlacementError,
+  type ProviderHandle,
+  type ProviderInfo,
+  type Providers,
+  type Random,
+} from './types.ts';
 
 /** Finds providers for the shards of one chunk: never two of them on one provider. */
 export class ShardPlacer {
@@ -50,7 +56,13 @@ export class ShardPlacer {
   #choose(count: number, taken: readonly ProviderInfo[], excluded: ReadonlySet<string>): ProviderHandle[] {
     const candidates = this.#providers.candidates().filter(({ info }) => !excluded.has(info.id));
     const seed = Math.floor(this.#random.fraction() * 2 ** 32);
-    const { chosen } = chooseProviders({ candidates, count, perDomainMax: this.#profile.parity, taken, seed });
+    const { chosen } = chooseProviders({
+      candidates,
+      count,
+      perDomainMax: this.#profile.parity,
+      taken,
+      seed,
+    });
     return chosen.flatMap(({ id }) => this.#providers.get(id) ?? []);
   }
 }

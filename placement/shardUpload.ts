@@ -28,6 +28,8 @@ export class ShardUpload {
   readonly #clock: Clock;
   readonly #onChange: (upload: ShardUpload) => void;
   readonly #attempts: Attempt[] = [];
+  /** The last of them. */
+  #attempt: Attempt | undefined;
   #state: UploadState = 'unplaced';
   #failure: TransportErrorKind | undefined;
   /** All cells so far, as long as they are few enough to be sent again. */
@@ -56,7 +58,7 @@ export class ShardUpload {
   /** Where the shard is or is going; undefined when it is nowhere. */
   get provider(): ProviderInfo | undefined {
     const isPlaced = this.#state === 'sending' || this.#state === 'durable';
-    return isPlaced ? this.#attempts.at(-1)?.handle.info : undefined;
+    return isPlaced ? this.#attempt?.handle.info : undefined;
   }
 
   /** Providers that were tried, the present one included. */
@@ -71,7 +73,7 @@ export class ShardUpload {
 
   /** Cells that the provider has not taken in yet. */
   get backlog(): number {
-    return this.#state === 'sending' ? this.#attempts.at(-1)!.feed.pending : 0;
+    return this.#state === 'sending' ? this.#attempt!.feed.pending : 0;
   }
 
   get seal(): ShardSeal {
@@ -86,28 +88,28 @@ export class ShardUpload {
     this.#waitingSince = this.#clock.now();
     // The next turn: a transport that fails at once must find the attempt in its place.
     const put = Promise.resolve().then(() => handle.transport.put(this.name, feed, abort.signal));
-    const attempt: Attempt = { handle, feed, abort, settled: this.#follow(put, handle) };
-    this.#attempts.push(attempt);
+    this.#attempt = { handle, feed, abort, settled: this.#follow(put, handle) };
+    this.#attempts.push(this.#attempt);
   }
 
   push(cell: Cell): void {
     // The memory of a later stripe is used again, so from the second on there is no way back.
     if (this.#kept && this.#kept.length === 0) this.#kept.push(cell);
     else this.#kept = undefined;
-    if (this.#state === 'sending') this.#attempts.at(-1)!.feed.push(cell);
+    if (this.#state === 'sending') this.#attempt!.feed.push(cell);
   }
 
   /** No more cells follow. */
   close(seal: ShardSeal): void {
     this.#seal = seal;
     this.#waitingSince = this.#clock.now();
-    if (this.#state === 'sending') this.#attempts.at(-1)!.feed.close(seal);
+    if (this.#state === 'sending') this.#attempt!.feed.close(seal);
   }
 
   /** Gives the present attempt up. It may still come to store the shard. */
   drop(failure: TransportErrorKind): void {
     if (this.#state !== 'sending') return;
-    const { handle, feed, abort } = this.#attempts.at(-1)!;
+    const { handle, feed, abort } = this.#attempt!;
     const error = new TransportError(failure, 'the writer gave this shard up');
     abort.abort(error);
     feed.fail(error);
@@ -117,7 +119,7 @@ export class ShardUpload {
 
   /** Says that the provider is late, without giving it up. */
   chargeDelay(): void {
-    const { id } = this.#attempts.at(-1)!.handle.info;
+    const { id } = this.#attempt!.handle.info;
     this.#providers.report(id, { kind: 'write', latencyMs: this.#waited(), failure: 'Timeout' });
   }
 
@@ -160,7 +162,7 @@ export class ShardUpload {
   }
 
   #isCurrent(handle: ProviderHandle): boolean {
-    return this.#state === 'sending' && this.#attempts.at(-1)!.handle === handle;
+    return this.#state === 'sending' && this.#attempt!.handle === handle;
   }
 
   #change(state: UploadState, failure: TransportErrorKind | undefined): void {

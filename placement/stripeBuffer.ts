@@ -48,7 +48,8 @@ export class StripeBuffer {
     this.#bytes.fill(0, this.#filled, cell * data);
     const room = this.#bytes.subarray(cell * data, cell * (data + parity));
     const input = this.#bytes.subarray(0, cell * data);
-    const coded = room.length === cell * parity ? this.#codec.encode(input, cell, room) : this.#codec.encode(input, cell);
+    const coded =
+      room.length === cell * parity ? this.#codec.encode(input, cell, room) : this.#codec.encode(input, cell);
     const cells = [...split(input, cell), ...split(coded, cell)];
     // The first stripe must stay as it is for a while: its shards may have to be sent to another provider.
     const owned = this.#isFirst ? ownCells(cells) : sharedCells(cells, this.#bytes, this.#pool);

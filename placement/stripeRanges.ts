@@ -19,7 +19,7 @@ export function* stripeParts(
   length: number,
 ): Generator<StripePart, undefined> {
   const end = offset + length;
-  for (let at = offset; at < end; ) {
+  for (let at = offset; at < end;) {
     const stripe = Math.floor(at / (layout.cell * data));
     const cell = stripe < layout.fullStripes ? layout.cell : layout.lastCell;
     const begin = stripe * layout.cell * data;

@@ -93,7 +93,9 @@ export class StripeRead {
     if (blocked.length === 0) return;
     this.#isDecoding = true;
     const range = hull(blocked);
-    const coming = [...pending.values()].filter((fetch) => !this.#isLate(fetch.index) && covers(fetch, range));
+    const coming = [...pending.values()].filter(
+      (fetch) => !this.#isLate(fetch.index) && covers(fetch, range),
+    );
     let lacking = this.#chunk.profile.data - this.#sources(range).length - coming.length;
     for (const index of this.#others(range)) {
       if (lacking <= 0) return;
@@ -125,7 +127,10 @@ export class StripeRead {
       .map((_, index) => index)
       .filter(
         (index) =>
-          this.#chunk.shards[index] && !failed.has(index) && !pending.has(index) && !this.#fetches.has(index, range),
+          this.#chunk.shards[index] &&
+          !failed.has(index) &&
+          !pending.has(index) &&
+          !this.#fetches.has(index, range),
       )
       .sort((a, b) => this.#ranks[b]! - this.#ranks[a]!);
   }
@@ -152,13 +157,16 @@ export class StripeRead {
   }
 
   #pieces(decoded: ReadonlyMap<number, Uint8Array>): Uint8Array[] {
-    return this.#part.shards.map((shard) => decoded.get(shard.index) ?? this.#fetches.bytes(shard.index, shard));
+    return this.#part.shards.map(
+      (shard) => decoded.get(shard.index) ?? this.#fetches.bytes(shard.index, shard),
+    );
   }
 
   #nextEventAt(): number {
     const now = this.#context.clock.now();
     let next = Infinity;
-    for (const { hedgeAt, endsAt } of this.#fetches.pending.values()) next = Math.min(next, now < hedgeAt ? hedgeAt : endsAt);
+    for (const { hedgeAt, endsAt } of this.#fetches.pending.values())
+      next = Math.min(next, now < hedgeAt ? hedgeAt : endsAt);
     return next;
   }
 

@@ -15,6 +15,8 @@ export interface WriteLimits {
   readonly commitMs: number;
   /** How long shards may go on in the background after the writer has finished. */
   readonly lateMs: number;
+  /** How long to wait for a transport that was told to stop. */
+  readonly stopMs: number;
 }
 
 export const WRITE_LIMITS: WriteLimits = {
@@ -25,6 +27,7 @@ export const WRITE_LIMITS: WriteLimits = {
   graceMsMax: 2_000,
   commitMs: 30_000,
   lateMs: 30_000,
+  stopMs: 5_000,
 };
 
 /** Shards that must be durable before a chunk is acknowledged: k+⌈m/2⌉. */

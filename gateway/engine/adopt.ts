@@ -5,13 +5,11 @@
  */
 import type { ChunkId } from '#placement';
 import { keysFor } from './body.ts';
-import { garbageCodec } from './codecs.ts';
-import { UnknownOutcome } from './commit.ts';
 import type { Plan } from './commit.ts';
 import type { Context } from './context.ts';
-import { garbageKey, pendingKey } from './keys.ts';
-import type { BodyPart, GarbageRecord, Hex, Segment } from './model.ts';
-import { declarePending, prepareBody } from './pages.ts';
+import type { BodyPart, Hex, Segment } from './model.ts';
+import { declarePending, prepareBody, whilePending } from './pages.ts';
+import type { PreparedBody } from './pages.ts';
 import { addReferences, byHome } from './recorded.ts';
 import { bodyIdOf, chunksOf, inlineBody, storedBody } from './segments.ts';
 import type { CustomerKey } from './types.ts';
@@ -50,7 +48,7 @@ export async function adopt<R>(
   }
   const homes = byHome(chunks);
   const local = homes.size === 1 && homes.has(partition) && chunks.length <= context.options.inlineChunks;
-  const prepared = paged
+  const prepared: PreparedBody = paged
     ? await prepareBody(context, partition, parts, 'body')
     : { bytes: inlineBody(parts) };
   if (local && prepared.pending === undefined) {
@@ -61,36 +59,23 @@ export async function adopt<R>(
     // Copies of one chunk queue up here rather than fail each other's commits.
     return context.locks.run(`chunk ${chunks[0]}`, () => commit({ bytes: prepared.bytes, entries }));
   }
-  const body = storedBody(prepared.bytes);
-  const id = bodyIdOf(body)!;
-  const garbage: GarbageRecord = { kind: 'body', body };
-  if (prepared.pending === undefined) await declarePending(context, partition, id, garbage);
-  return whilePending(context, partition, id, garbage, async (deletes) => {
+  const pending = prepared.pending ?? (await declareInline(context, partition, prepared.bytes));
+  return whilePending(context, partition, pending, async (declaration) => {
     for (const [home, ids] of homes) await referAll(context, home, ids, owner);
-    const entries: Entries = { checks: [context.session.alive()], puts: [], deletes };
+    const entries: Entries = { checks: [context.session.alive()], puts: [], deletes: [declaration] };
     return commit({ bytes: prepared.bytes, entries: async () => entries });
   });
 }
 
-/** Runs the commit that takes a declaration away; refused for good, the declaration becomes garbage at once. */
-export async function whilePending<R>(
+async function declareInline(
   context: Context,
   partition: number,
-  id: Hex,
-  garbage: GarbageRecord,
-  commit: (deletes: Uint8Array[]) => Promise<R>,
-): Promise<R> {
-  const pending = pendingKey(context.session.id, id);
-  try {
-    return await commit([pending]);
-  } catch (error) {
-    if (error instanceof UnknownOutcome) context.session.doubt();
-    else {
-      const puts: [Uint8Array, Uint8Array][] = [[garbageKey(id), garbageCodec.encode(garbage)]];
-      await context.kv.commit(partition, { puts, deletes: [pending] }).catch(() => context.session.doubt());
-    }
-    throw error;
-  }
+  bytes: Uint8Array,
+): Promise<NonNullable<PreparedBody['pending']>> {
+  const body = storedBody(bytes);
+  const pending = { id: bodyIdOf(body)!, garbage: { kind: 'body', body } } as const;
+  await declarePending(context, partition, pending.id, pending.garbage);
+  return pending;
 }
 
 async function referAll(
@@ -105,12 +90,7 @@ async function referAll(
   }
 }
 
-async function refer(
-  context: Context,
-  home: number,
-  chunks: readonly ChunkId[],
-  owner: Hex,
-): Promise<void> {
+async function refer(context: Context, home: number, chunks: readonly ChunkId[], owner: Hex): Promise<void> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const { checks, puts } = await addReferences(context, home, chunks, owner);
     if (await context.kv.commit(home, { checks: [context.session.alive(), ...checks], puts })) return;

@@ -178,10 +178,12 @@ class ChunkSink {
     if (!writer) return;
     this.#writer = undefined;
     this.#extents.push({ chunk: writer.id, offset: 0, length: writer.length });
-    this.#settling = writer.finish().then((written) => {
-      this.#written.push(written);
-    });
+    this.#settling = this.#finish(writer);
     // Its error is met by the next to wait for it.
     this.#settling.catch(() => undefined);
+  }
+
+  async #finish(writer: ChunkWriter): Promise<void> {
+    this.#written.push(await writer.finish());
   }
 }

@@ -8,6 +8,7 @@ import { newShortId } from './context.ts';
 import type { Context } from './context.ts';
 import { toEngineError } from './errors.ts';
 import { bucketKey, decodeKey, gateKey, KIND, ofKind, prefixRange } from './keys.ts';
+import { justAfter, scanPages } from './scan.ts';
 import { emptyBucket, isEmpty } from './bucketContents.ts';
 import type { BucketChange, BucketRecord, GateRecord } from './model.ts';
 import { EngineError } from './types.ts';
@@ -70,21 +71,20 @@ async function listBuckets(
   { prefix = '', after, limit = PAGE }: { prefix?: string; after?: string; limit?: number },
 ): Promise<{ buckets: BucketInfo[]; next?: string }> {
   const { from, to } = prefixRange(bucketKey(prefix));
-  const start = after === undefined ? from : Buffer.concat([bucketKey(after), Buffer.of(0)]);
+  const start = after === undefined ? from : justAfter(bucketKey(after));
   const buckets: BucketInfo[] = [];
-  let at = Buffer.compare(start, from) > 0 ? start : from;
-  while (buckets.length <= limit && Buffer.compare(at, to) < 0) {
-    const page = await context.kv.scan(HOME, { from: at, to, limit: Math.min(limit + 1, PAGE) });
+  if (limit <= 0 || Buffer.compare(start, to) >= 0) return { buckets };
+  const range = { from: Buffer.compare(start, from) > 0 ? start : from, to };
+  for await (const page of scanPages(context.kv, HOME, range, Math.min(limit + 1, PAGE))) {
     for (const [key, value] of page) {
       const record = bucketCodec.decode(value);
-      if (record.change?.kind !== 'create') buckets.push(infoOf(context, decodeKey(key.subarray(1)), record));
+      if (record.change?.kind === 'create') continue;
+      const last = buckets[buckets.length - 1];
+      if (buckets.length === limit && last) return { buckets, next: last.name };
+      buckets.push(infoOf(context, decodeKey(key.subarray(1)), record));
     }
-    if (page.length === 0) break;
-    at = Buffer.concat([page.at(-1)![0], Buffer.of(0)]);
   }
-  const shown = buckets.slice(0, limit);
-  const last = shown.at(-1);
-  return buckets.length > limit && last ? { buckets: shown, next: last.name } : { buckets: shown };
+  return { buckets };
 }
 
 async function createBucket(context: Context, name: string, owner: string): Promise<BucketInfo> {
@@ -101,7 +101,10 @@ async function createBucket(context: Context, name: string, owner: string): Prom
     versioning: 'Unversioned',
     tags: [],
   };
-  await change(context, { name, bytes: undefined, record }, 'create', { open: true, versioning: 'Unversioned' });
+  await change(context, { name, bytes: undefined, record }, 'create', {
+    open: true,
+    versioning: 'Unversioned',
+  });
   return infoOf(context, name, record);
 }
 
@@ -241,14 +244,9 @@ export async function recoverBuckets(context: Context): Promise<void> {
 
 /** Names of all buckets, for jobs that walk the whole store. */
 export async function* allBuckets(context: Context): AsyncIterable<{ name: string; record: BucketRecord }> {
-  const range = ofKind(KIND.bucket);
-  let { from } = range;
-  for (;;) {
-    const page = await context.kv.scan(HOME, { from, to: range.to, limit: PAGE });
+  for await (const page of scanPages(context.kv, HOME, ofKind(KIND.bucket), PAGE)) {
     for (const [key, value] of page) {
       yield { name: decodeKey(key.subarray(1)), record: bucketCodec.decode(value) };
     }
-    if (page.length < PAGE) return;
-    from = Buffer.concat([page.at(-1)![0], Buffer.of(0)]);
   }
 }

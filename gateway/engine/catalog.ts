@@ -4,12 +4,12 @@ import type { Bytes, KeyValueStore } from '../metadata/types.ts';
 import { chunkCodec } from './codecs.ts';
 import { chunkKey, homeOf, idAt, KIND, noteKey, ofKind, repairKey } from './keys.ts';
 import type { StoredChunk } from './model.ts';
+import { justAfter } from './scan.ts';
 
 /** Partition of the notes. */
 const NOTES = 0;
 const TRIES_MAX = 20;
 const CHUNK_ID = /^[0-9a-f]{32}$/;
-const ZERO = Buffer.of(0);
 
 export function createCatalog(kv: KeyValueStore): ChunkCatalog {
   return new Catalog(kv);
@@ -95,22 +95,16 @@ class Catalog implements ChunkCatalog {
   }
 
   /** Ids start with their partition, so partition after partition is in order of id. */
-  async #scan(
-    kind: number,
-    after: ChunkId | undefined,
-    limit: number,
-  ): Promise<(readonly [Bytes, Bytes])[]> {
+  async #scan(kind: number, after: ChunkId | undefined, limit: number): Promise<(readonly [Bytes, Bytes])[]> {
     const { from, to } = ofKind(kind);
     const entries: (readonly [Bytes, Bytes])[] = [];
     for (let partition = after ? homeOf(after) : 0; partition < this.#kv.partitions; partition++) {
       if (entries.length >= limit) break;
       const start =
         after && partition === homeOf(after)
-          ? Buffer.concat([Buffer.of(kind), Buffer.from(after, 'hex'), ZERO])
+          ? justAfter(Buffer.concat([Buffer.of(kind), Buffer.from(after, 'hex')]))
           : from;
-      entries.push(
-        ...(await this.#kv.scan(partition, { from: start, to, limit: limit - entries.length })),
-      );
+      entries.push(...(await this.#kv.scan(partition, { from: start, to, limit: limit - entries.length })));
     }
     return entries;
   }

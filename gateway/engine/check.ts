@@ -4,10 +4,20 @@ import { allBuckets } from './buckets.ts';
 import { createDigests } from './checksums.ts';
 import { chunkCodec, versionCodec } from './codecs.ts';
 import type { Context } from './context.ts';
-import { chunkKey, decodeKey, homeOf, inBucket, KIND, OBJECT_KEY_AT, prefixRange, SEQUENCE_BYTES } from './keys.ts';
+import {
+  chunkKey,
+  decodeKey,
+  homeOf,
+  inBucket,
+  KIND,
+  OBJECT_KEY_AT,
+  prefixRange,
+  SEQUENCE_BYTES,
+} from './keys.ts';
 import type { BodyPart, Segment, VersionRecord } from './model.ts';
 import { loadParts } from './pages.ts';
 import { streamSegments } from './reader.ts';
+import { scanPages } from './scan.ts';
 import { bodyIdOf, lengthOf, segmentsOf, storedBody } from './segments.ts';
 
 const PAGE = 100;
@@ -72,12 +82,8 @@ async function* allVersions(context: Context): AsyncIterable<Found> {
     for (let partition = 0; partition < context.kv.partitions; partition++) {
       for (const kind of [KIND.current, KIND.version] as const) {
         const range = prefixRange(inBucket(kind, record.id));
-        let { from } = range;
-        for (;;) {
-          const page = await context.kv.scan(partition, { from, to: range.to, limit: PAGE });
+        for await (const page of scanPages(context.kv, partition, range, PAGE)) {
           for (const [entry] of page) yield { bucket: name, key: keyOf(entry, kind), partition, entry };
-          if (page.length < PAGE) break;
-          from = Buffer.concat([page.at(-1)![0], Buffer.of(0)]);
         }
       }
     }

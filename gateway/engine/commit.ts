@@ -61,7 +61,11 @@ export async function commitPlan<R>(
 }
 
 /** The commit's answer, or the error that leaves it open. */
-async function tryCommit(context: Context, partition: number, plan: Commit): Promise<boolean | { cause: unknown }> {
+async function tryCommit(
+  context: Context,
+  partition: number,
+  plan: Commit,
+): Promise<boolean | { cause: unknown }> {
   try {
     return await context.kv.commit(partition, plan);
   } catch (error) {

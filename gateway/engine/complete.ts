@@ -1,5 +1,4 @@
 /** CompleteMultipartUpload: the parts' segments become the object's, in one commit. */
-import { whilePending } from './adopt.ts';
 import { multipartChecksum, multipartETag } from './checksums.ts';
 import { completedCodec, garbageCodec, versionCodec } from './codecs.ts';
 import type { Plan } from './commit.ts';
@@ -13,7 +12,7 @@ import { completedKey, expiryKey, garbageKey } from './keys.ts';
 import { NO_BYTES } from './model.ts';
 import type { UploadRecord, VersionRecord } from './model.ts';
 import { existingOf, written } from './objects.ts';
-import { prepareBody } from './pages.ts';
+import { prepareBody, whilePending } from './pages.ts';
 import { PARTS_MAX, scanParts } from './parts.ts';
 import type { StoredPart } from './parts.ts';
 import { EngineError } from './types.ts';
@@ -109,10 +108,9 @@ async function completeOnce(context: Context, request: CompleteRequest): Promise
       };
     });
   const { pending } = body;
-  if (pending === undefined) return commit([]);
-  return whilePending(context, partition, pending, { kind: 'pages', pages: pending }, (deletes) =>
-    commit([...deletes]),
-  );
+  return pending
+    ? whilePending(context, partition, pending, (declaration) => commit([declaration]))
+    : commit([]);
 }
 
 /** @throws EngineError 'NoSuchUpload'; PartsChanged */
@@ -176,14 +174,18 @@ function choose(
     if (!found || summary?.etag !== etag) throw invalidPart(number);
     if (checksum && !sameChecksum(summary.checksum, checksum)) throw invalidPart(number);
     if (summary.size < context.options.partBytesMin && index < wanted.length - 1) {
-      throw new EngineError('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size', {
-        fields: [
-          ['ProposedSize', String(summary.size)],
-          ['MinSizeAllowed', String(context.options.partBytesMin)],
-          ['PartNumber', String(number)],
-          ['ETag', etag],
-        ],
-      });
+      throw new EngineError(
+        'EntityTooSmall',
+        'Your proposed upload is smaller than the minimum allowed size',
+        {
+          fields: [
+            ['ProposedSize', String(summary.size)],
+            ['MinSizeAllowed', String(context.options.partBytesMin)],
+            ['PartNumber', String(number)],
+            ['ETag', etag],
+          ],
+        },
+      );
     }
     return found;
   });

@@ -9,9 +9,13 @@ const matches = (etags: readonly string[], etag: string): boolean =>
 const seconds = (ms: number): number => Math.floor(ms / 1000);
 
 function failed(condition: string): EngineError {
-  return new EngineError('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
-    fields: [['Condition', condition]],
-  });
+  return new EngineError(
+    'PreconditionFailed',
+    'At least one of the pre-conditions you specified did not hold',
+    {
+      fields: [['Condition', condition]],
+    },
+  );
 }
 
 /** @throws EngineError 'PreconditionFailed', then 'NotModified' (with the version's info) */

@@ -6,6 +6,7 @@ import type { KeyValueStore } from '../metadata/types.ts';
 import type { Context } from './context.ts';
 import { inBucket, KIND, OBJECT_KEY_AT } from './keys.ts';
 import type { Hex } from './model.ts';
+import { justAfter } from './scan.ts';
 
 export interface Item {
   readonly position: Uint8Array;
@@ -23,11 +24,14 @@ type Load = (
 
 const PAGE_MIN = 8;
 const PAGE_MAX = 1001;
-const ZERO = Buffer.of(0);
 /** How often a window of versions is read again because it changed meanwhile. */
 const WINDOW_TRIES = 5;
 
-const just = (position: Uint8Array): Uint8Array => Buffer.concat([position, ZERO]);
+/** Where to go on behind a page that was filled to its limit; undefined: it was not. */
+function nextOf(items: readonly Item[], limit: number): Uint8Array | undefined {
+  const last = items[items.length - 1];
+  return last && items.length === limit ? justAfter(last.position) : undefined;
+}
 
 async function scanKind(
   kv: KeyValueStore,
@@ -46,7 +50,7 @@ const loadKind =
   (kv: KeyValueStore, partition: number, bucket: Hex, kind: number): Load =>
   async (from, to, limit) => {
     const items = await scanKind(kv, { partition, kind, bucket }, from, to, limit);
-    return { items, next: items.length < limit ? undefined : just(items.at(-1)!.position) };
+    return { items, next: nextOf(items, limit) };
   };
 
 /**
@@ -59,17 +63,18 @@ const loadVersions =
     const current = { partition, bucket, kind: KIND.current };
     let before = await scanKind(kv, current, from, to, limit);
     for (let tries = 1; ; tries++) {
-      let bound = before.length < limit ? to : just(before.at(-1)!.position);
+      const bound = nextOf(before, limit) ?? to;
       const older = await scanKind(kv, { ...current, kind: KIND.version }, from, bound, limit);
       const again = await scanKind(kv, current, from, to, limit);
       if (tries < WINDOW_TRIES && !sameItems(before, again)) {
         before = again;
         continue;
       }
-      if (older.length === limit) bound = just(older.at(-1)!.position);
-      const items = [...before.filter((item) => less(item.position, bound)), ...older];
+      const next = nextOf(older, limit) ?? nextOf(before, limit);
+      const shown = next ? before.filter((item) => less(item.position, next)) : before;
+      const items = [...shown, ...older];
       items.sort((a, b) => Buffer.compare(a.position, b.position));
-      return { items, next: bound === to ? undefined : bound };
+      return { items, next };
     }
   };
 
@@ -131,7 +136,7 @@ class Cursor {
 
   /** To the first item at or after a position; within the page at hand where it lies there. */
   seek(position: Uint8Array): void {
-    const last = this.#items.at(-1);
+    const last = this.#items[this.#items.length - 1];
     if (last && !less(last.position, position)) {
       while (this.item && less(this.item.position, position)) this.#at++;
       return;

@@ -3,6 +3,7 @@ import type { ChunkId } from '#placement';
 import { chunkCodec } from './codecs.ts';
 import type { Context } from './context.ts';
 import { chunkKey, doomedKey, idAt, KIND, ofKind, refsOf, repairKey } from './keys.ts';
+import { scanPages } from './scan.ts';
 
 const PAGE = 256;
 /** Chunks whose shards are deleted at the same time. */
@@ -19,13 +20,9 @@ export interface DoomedResult {
  * marked record and its entry, and the next run goes on from there.
  */
 export async function deleteDoomed(context: Context, partition: number): Promise<DoomedResult> {
-  const range = ofKind(KIND.doomed);
-  let { from } = range;
   let deleted = 0;
   let failed = 0;
-  for (;;) {
-    const page = await context.kv.scan(partition, { from, to: range.to, limit: PAGE });
-    if (page.length === 0) return { deleted, failed };
+  for await (const page of scanPages(context.kv, partition, ofKind(KIND.doomed), PAGE)) {
     const ids = page.map(([key]) => idAt(key, 1, 16));
     const outcomes = await inGroups(ids, AT_ONCE, (id) => deleteOne(context, partition, id));
     const gone = ids.filter((_, i) => outcomes[i] === 'deleted');
@@ -38,8 +35,8 @@ export async function deleteDoomed(context: Context, partition: number): Promise
     });
     deleted += gone.length;
     failed += outcomes.filter((outcome) => outcome === 'failed').length;
-    from = Buffer.concat([page.at(-1)![0], Buffer.of(0)]);
   }
+  return { deleted, failed };
 }
 
 /** 'spared': it has a reference, or no record; 'failed': to be tried again. */

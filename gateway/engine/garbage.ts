@@ -7,6 +7,7 @@ import { doomedKey, garbageKey, idAt, KIND, ofKind, pagesOf, partsOf, refKey } f
 import type { BodyPart, GarbageRecord, Hex } from './model.ts';
 import { readPages } from './pages.ts';
 import { byHome, PRESENT } from './recorded.ts';
+import { scanPages } from './scan.ts';
 
 /** Garbage entries read at once, and entries of a commit, about. */
 const PAGE = 256;
@@ -16,12 +17,8 @@ const PAGE = 256;
  * Idempotent: an entry goes last.
  */
 export async function dropGarbage(context: Context, partition: number): Promise<number> {
-  const range = ofKind(KIND.garbage);
-  let { from } = range;
   let dropped = 0;
-  for (;;) {
-    const page = await context.kv.scan(partition, { from, to: range.to, limit: PAGE });
-    if (page.length === 0) return dropped;
+  for await (const page of scanPages(context.kv, partition, ofKind(KIND.garbage), PAGE)) {
     // Readers that saw a version before it became garbage have pinned it once these are through.
     await context.pins.quiesce();
     const due = page
@@ -31,8 +28,8 @@ export async function dropGarbage(context: Context, partition: number): Promise<
     await dropShort(context, partition, short);
     for (const entry of due) if (!short.includes(entry)) await dropLong(context, partition, entry);
     dropped += due.length;
-    from = Buffer.concat([page.at(-1)![0], Buffer.of(0)]);
   }
+  return dropped;
 }
 
 interface Entry {

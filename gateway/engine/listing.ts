@@ -19,6 +19,7 @@ import {
   UPLOAD_ID_BYTES,
 } from './keys.ts';
 import type { Hex } from './model.ts';
+import { justAfter } from './scan.ts';
 import type {
   ListPage,
   ListRequest,
@@ -110,8 +111,7 @@ const startsWith = (bytes: Uint8Array, prefix: Uint8Array): boolean =>
   bytes.length >= prefix.length && Buffer.compare(bytes.subarray(0, prefix.length), prefix) === 0;
 
 /** First position behind a key and all its versions and uploads; the very first for no key. */
-const behindKey = (key: Uint8Array): Uint8Array =>
-  key.length === 0 ? key : Buffer.concat([key, AFTER_KEY]);
+const behindKey = (key: Uint8Array): Uint8Array => (key.length === 0 ? key : Buffer.concat([key, AFTER_KEY]));
 
 export async function list(context: Context, request: ListRequest): Promise<ListPage> {
   const { bucket, prefix, delimiter, limit } = request;
@@ -141,7 +141,10 @@ export async function list(context: Context, request: ListRequest): Promise<List
 /** Terminator and inverted sequence behind an older version's key. */
 const versionSuffix = ({ kind }: Item): number => (kind === KIND.version ? 1 + SEQUENCE_BYTES : 0);
 
-export async function listVersions(context: Context, request: ListVersionsRequest): Promise<ListVersionsPage> {
+export async function listVersions(
+  context: Context,
+  request: ListVersionsRequest,
+): Promise<ListVersionsPage> {
   const { bucket, prefix, delimiter, limit, versionIdMarker } = request;
   const { record } = await findBucket(context, bucket);
   const after = encodeKey(request.after);
@@ -174,7 +177,7 @@ export async function listVersions(context: Context, request: ListVersionsReques
   const { truncated, prefixes: commonPrefixes, last } = page;
   if (!truncated || !last) return { versions, commonPrefixes, truncated };
   const nextKey = decodeKey(last);
-  const shown = versions.at(-1);
+  const shown = versions[versions.length - 1];
   const endsInVersion = shown?.key === nextKey;
   return {
     versions,
@@ -186,7 +189,7 @@ export async function listVersions(context: Context, request: ListVersionsReques
 }
 
 const behindVersion = (key: Uint8Array, sequence: number): Uint8Array =>
-  Buffer.concat([key, Buffer.of(0), invertSequence(sequence), Buffer.of(0)]);
+  justAfter(Buffer.concat([key, Buffer.of(0), invertSequence(sequence)]));
 
 /** Sequence of a version marker; undefined where it can no longer be told: then the listing goes on behind the key. */
 async function markerSequence(
@@ -221,7 +224,7 @@ export const listUploads: (
     delimiter,
     limit,
     start: withinKey
-      ? Buffer.concat([after, Buffer.of(0), Buffer.from(uploadIdMarker, 'hex'), Buffer.of(0)])
+      ? justAfter(Buffer.concat([after, Buffer.of(0), Buffer.from(uploadIdMarker, 'hex')]))
       : behindKey(after),
     after,
     suffix: () => 1 + UPLOAD_ID_BYTES,
@@ -233,7 +236,7 @@ export const listUploads: (
   const { truncated, prefixes: commonPrefixes, last } = page;
   if (!truncated || !last) return { uploads, commonPrefixes: [...commonPrefixes], truncated };
   const nextKeyMarker = decodeKey(last);
-  const shown = uploads.at(-1);
+  const shown = uploads[uploads.length - 1];
   return {
     uploads,
     commonPrefixes: [...commonPrefixes],

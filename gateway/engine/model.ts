@@ -1,6 +1,13 @@
 /** What the engine stores, in its own terms; codecs.ts turns each into bytes. */
 import type { ChunkId, ChunkRecord } from '#placement';
-import type { Checksum, ChecksumAlgorithm, ChecksumType, ObjectAttributes, Pairs, VersioningState } from './types.ts';
+import type {
+  Checksum,
+  ChecksumAlgorithm,
+  ChecksumType,
+  ObjectAttributes,
+  Pairs,
+  VersioningState,
+} from './types.ts';
 
 /** Lower-case hex. */
 export type Hex = string;

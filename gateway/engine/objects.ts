@@ -24,7 +24,14 @@ import type {
   PutRequest,
   WriteResult,
 } from './types.ts';
-import { addVersion, findVersion, NULL_VERSION, removeOnly, removeVersion, replaceVersion } from './versions.ts';
+import {
+  addVersion,
+  findVersion,
+  NULL_VERSION,
+  removeOnly,
+  removeVersion,
+  replaceVersion,
+} from './versions.ts';
 
 /** Conditions see the current version; a delete marker is no version to them. */
 export const existingOf = (state: KeyState): Existing | undefined => state.current?.record;
@@ -156,7 +163,10 @@ export async function setTags(context: Context, request: OpenRequest, tags: Pair
         ? state.current && { ...state.current, isLatest: true }
         : await findVersion(state, versionId);
     if (!found || found.record.deleteMarker) {
-      throw new EngineError(versionId === undefined ? 'NoSuchKey' : 'NoSuchVersion', 'It was deleted meanwhile');
+      throw new EngineError(
+        versionId === undefined ? 'NoSuchKey' : 'NoSuchVersion',
+        'It was deleted meanwhile',
+      );
     }
     const record = { ...found.record, tags };
     const { versioned } = seen;

@@ -1,9 +1,12 @@
 /** Long bodies lie in pages of their own, in the partition of what names them. */
+import { MetadataError } from '../metadata/types.ts';
 import { bodyCodec, garbageCodec, pageCodec } from './codecs.ts';
+import { UnknownOutcome } from './commit.ts';
 import { newId } from './context.ts';
 import type { Context } from './context.ts';
-import { pageKey, pagesOf, pendingKey } from './keys.ts';
+import { garbageKey, pageKey, pagesOf, pendingKey } from './keys.ts';
 import type { BodyPart, GarbageRecord, Hex, StoredBody } from './model.ts';
+import { scanPages } from './scan.ts';
 import { inlineBody } from './segments.ts';
 import { EngineError } from './types.ts';
 
@@ -13,7 +16,7 @@ const PAGES_AT_ONCE = 16;
 /** A body made durable and not yet named by a version. The commit that names it deletes `pending`. */
 export interface PreparedBody {
   readonly bytes: Uint8Array;
-  readonly pending?: Hex;
+  readonly pending?: { readonly id: Hex; readonly garbage: GarbageRecord };
 }
 
 /** Declares a body that is about to be named; should that never happen, reclaim makes garbage of it. */
@@ -24,11 +27,39 @@ export async function declarePending(
   garbage: GarbageRecord,
 ): Promise<void> {
   await context.session.enter(partition);
-  const done = await context.kv.commit(partition, {
-    checks: [context.session.alive()],
-    puts: [[pendingKey(context.session.id, owner), garbageCodec.encode(garbage)]],
-  });
-  if (!done) throw new EngineError('Unavailable', 'This gateway was declared dead by another');
+  try {
+    const done = await context.kv.commit(partition, {
+      checks: [context.session.alive()],
+      puts: [[pendingKey(context.session.id, owner), garbageCodec.encode(garbage)]],
+    });
+    if (!done) throw new EngineError('Unavailable', 'This gateway was declared dead by another');
+  } catch (error) {
+    context.session.doubt();
+    throw error;
+  }
+}
+
+/**
+ * Runs the work that ends in the visible commit, which takes the declaration away. Refused for good, the declaration becomes garbage at
+ * once; where the outcome is not known, it stays.
+ */
+export async function whilePending<R>(
+  context: Context,
+  partition: number,
+  { id, garbage }: { id: Hex; garbage: GarbageRecord },
+  work: (pending: Uint8Array) => Promise<R>,
+): Promise<R> {
+  const pending = pendingKey(context.session.id, id);
+  try {
+    return await work(pending);
+  } catch (error) {
+    const unknown =
+      error instanceof UnknownOutcome || (error instanceof MetadataError && error.kind === 'Unknown');
+    const discard = { puts: [[garbageKey(id), garbageCodec.encode(garbage)] as const], deletes: [pending] };
+    if (unknown) context.session.doubt();
+    else await context.kv.commit(partition, discard).catch(() => context.session.doubt());
+    throw error;
+  }
 }
 
 /** Stores a body: in the bytes returned where it is short, else in pages, declared as garbage of the kind given. */
@@ -36,23 +67,22 @@ export async function prepareBody(
   context: Context,
   partition: number,
   parts: readonly BodyPart[],
-  garbage: 'body' | 'pages',
+  kind: 'body' | 'pages',
 ): Promise<PreparedBody> {
   const inline = inlineBody(parts);
   if (inline.length <= context.options.inlineBodyBytes) return { bytes: inline };
-  const body: StoredBody = { kind: 'paged', id: newId() };
-  const { id } = body;
-  await declarePending(
-    context,
-    partition,
-    id,
-    garbage === 'body' ? { kind: 'body', body } : { kind: 'pages', pages: id },
-  );
-  let page = 0;
-  for (const group of pagesFor(parts, inline.length, context.options.pageBytes)) {
-    await context.kv.commit(partition, { puts: [[pageKey(id, page++), pageCodec.encode(group)]] });
-  }
-  return { bytes: bodyCodec.encode(body), pending: id };
+  const id = newId();
+  const body: StoredBody = { kind: 'paged', id };
+  const garbage: GarbageRecord = kind === 'body' ? { kind, body } : { kind, pages: id };
+  await declarePending(context, partition, id, garbage);
+  const pending = { id, garbage };
+  await whilePending(context, partition, pending, async () => {
+    let page = 0;
+    for (const group of pagesFor(parts, inline.length, context.options.pageBytes)) {
+      await context.kv.commit(partition, { puts: [[pageKey(id, page++), pageCodec.encode(group)]] });
+    }
+  });
+  return { bytes: bodyCodec.encode(body), pending };
 }
 
 /** Groups of parts of about `pageBytes` each, judged by the mean size of a segment. */
@@ -84,13 +114,8 @@ export async function* readPages(
   partition: number,
   id: Hex,
 ): AsyncIterable<readonly BodyPart[]> {
-  const range = pagesOf(id);
-  let { from } = range;
-  for (;;) {
-    const found = await context.kv.scan(partition, { from, to: range.to, limit: PAGES_AT_ONCE });
+  for await (const found of scanPages(context.kv, partition, pagesOf(id), PAGES_AT_ONCE)) {
     for (const [, value] of found) yield pageCodec.decode(value);
-    if (found.length < PAGES_AT_ONCE) return;
-    from = Buffer.concat([found.at(-1)![0], Buffer.of(0)]);
   }
 }
 

@@ -14,6 +14,7 @@ import { settling } from './objects.ts';
 import { checkCustomerKey } from './reader.ts';
 import type { OpenedBody } from './reader.ts';
 import { recordChunks } from './recorded.ts';
+import { justAfter } from './scan.ts';
 import { segmentsOf, slice } from './segments.ts';
 import { EngineError } from './types.ts';
 import type {
@@ -197,8 +198,9 @@ export async function scanParts(
     const wanted = Math.min(limit - parts.length, PAGE);
     const page = await context.kv.scan(partition, { from, to, limit: wanted });
     for (const [key, value] of page) parts.push({ key, value, ...partCodec.decode(value) });
-    if (page.length < wanted) break;
-    from = partKey(upload, parts.at(-1)!.part.summary.number + 1);
+    const last = page[page.length - 1];
+    if (!last || page.length < wanted) break;
+    from = justAfter(last[0]);
   }
   return parts;
 }

@@ -2,7 +2,10 @@
 export class ReadAhead<T> {
   readonly #items: readonly T[];
   readonly #read: (item: T) => AsyncIterable<Uint8Array>;
-  readonly #started = new Map<number, { source: AsyncIterator<Uint8Array>; first: Promise<IteratorResult<Uint8Array>> }>();
+  readonly #started = new Map<
+    number,
+    { source: AsyncIterator<Uint8Array>; first: Promise<IteratorResult<Uint8Array>> }
+  >();
 
   constructor(items: readonly T[], read: (item: T) => AsyncIterable<Uint8Array>) {
     this.#items = items;
@@ -27,7 +30,7 @@ export class ReadAhead<T> {
   async close(): Promise<void> {
     const begun = [...this.#started.values()];
     this.#started.clear();
-    await Promise.allSettled(begun.map(({ source }) => source.return?.()));
+    await Promise.allSettled(begun.map(async ({ source }) => source.return?.()));
   }
 
   #start(index: number): { source: AsyncIterator<Uint8Array>; first: Promise<IteratorResult<Uint8Array>> } {

@@ -70,10 +70,7 @@ export function checkCustomerKey(
 ): void {
   if (customerKeyMd5 === undefined) {
     if (!customerKey) return;
-    throw new EngineError(
-      'InvalidRequest',
-      'The encryption parameters are not applicable to this object.',
-    );
+    throw new EngineError('InvalidRequest', 'The encryption parameters are not applicable to this object.');
   }
   if (!customerKey) {
     throw new EngineError(
@@ -87,13 +84,14 @@ export function checkCustomerKey(
 }
 
 export async function open(context: Context, request: OpenRequest): Promise<OpenedObject> {
-  const { info, parts, close } = await openBody(context, request);
+  const body = await openBody(context, request);
+  const { info, parts } = body;
   return {
     info,
     stream: (start, end, signal) =>
       streamSegments(context, slice(segmentsOf(parts), start, end), request.customerKey, signal),
     partRange: (number) => partRange(info, parts, number),
-    close,
+    close: () => body.close(),
   };
 }
 
@@ -148,7 +146,10 @@ async function* readExtent(
 }
 
 /** @throws EngineError 'Unreadable' */
-async function chunkRecord(context: Context, id: ChunkId): Promise<ReturnType<typeof chunkCodec.decode>['record']> {
+async function chunkRecord(
+  context: Context,
+  id: ChunkId,
+): Promise<ReturnType<typeof chunkCodec.decode>['record']> {
   const bytes = await context.kv.get(homeOf(id), chunkKey(id));
   if (!bytes) throw new EngineError('Unreadable', `Chunk ${id} has no record`);
   return chunkCodec.decode(bytes).record;

@@ -5,6 +5,7 @@
 import type { Context } from './context.ts';
 import { clearAbandoned, clearDeadSessions } from './deadSessions.ts';
 import { deleteDoomed } from './doomed.ts';
+import { toEngineError } from './errors.ts';
 import { dropGarbage } from './garbage.ts';
 import { completedKey, idAt, KIND, ofKind } from './keys.ts';
 
@@ -39,7 +40,13 @@ export interface Reclaim {
 export function createReclaim(context: Context): Reclaim {
   let stopping: AbortController | undefined;
   let loop: Promise<void> | undefined;
-  const runOnce = (): Promise<ReclaimReport> => context.locks.run('reclaim', () => pass(context));
+  const runOnce = async (): Promise<ReclaimReport> => {
+    try {
+      return await context.locks.run('reclaim', () => pass(context));
+    } catch (error) {
+      throw toEngineError(error);
+    }
+  };
   return {
     runOnce,
     start: (onError = () => undefined) => {

@@ -69,7 +69,10 @@ const noSuchUpload = (): EngineError =>
   );
 
 /** @throws EngineError 'NoSuchUpload' */
-export async function findUpload(context: Context, { bucket, key, uploadId }: UploadRef): Promise<FoundUpload> {
+export async function findUpload(
+  context: Context,
+  { bucket, key, uploadId }: UploadRef,
+): Promise<FoundUpload> {
   const located = await locate(context, bucket, key);
   if (!UPLOAD_ID.test(uploadId)) throw noSuchUpload();
   const place = uploadKey(located.bucketId, located.encoded, uploadId);

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { S3Response } from '../s3/types.ts';
 
 /** A stream that does not give the bytes its Content-Length promised. */
-export class BodyLengthError extends Error {
+class BodyLengthError extends Error {
   override readonly name = 'BodyLengthError';
 }
 

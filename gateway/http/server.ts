@@ -46,35 +46,25 @@ const HANDSHAKE_TIMEOUT_MS = 20_000;
 /** The S3 listener: HTTP/1.1 or HTTPS, every request to the one S3 handler. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
+  const { handle, log, onRequest = () => undefined } = options;
   const uploads = new MemoryBudget(options.uploadMemory);
-  const exchangeOptions = {
-    handle: options.handle,
-    limits,
-    budget: uploads,
-    log: options.log,
-    onRequest: options.onRequest ?? (() => undefined),
-  };
   const responses = new Map<Duplex, ServerResponse>();
   const circumstances = new WeakMap<IncomingMessage, Circumstances>();
   let active = 0;
   let closing = false;
 
-  const app = express();
-  for (const setting of ['x-powered-by', 'etag', 'query parser']) app.disable(setting);
-  app.enable('case sensitive routing');
-  app.use(async (request, response) => {
+  const app = createApp(log, async (request, response) => {
     const known = circumstances.get(request);
     if (known === undefined) throw new Error('A request came past the listener');
     active += 1;
     responses.set(request.socket, response);
     try {
-      await exchange(request, response, known, exchangeOptions);
+      await exchange(request, response, known, { handle, limits, budget: uploads, log, onRequest });
     } finally {
       active -= 1;
       if (responses.get(request.socket) === response) responses.delete(request.socket);
     }
   });
-
   const accept = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
     circumstances.set(request, {
       target: request.url ?? '',
@@ -100,10 +90,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (mute || error.code === 'ECONNRESET') socket.destroy();
     else endWithError(socket, codeOfClientError(error));
   });
-  app.use((error: Error, _request: Request, response: Response, _next: NextFunction) => {
-    options.log.error({ err: error }, 'exchange failed');
-    response.destroy();
-  });
 
   return {
     get active() {
@@ -116,6 +102,22 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return drain(server, deadlineMs);
     },
   };
+}
+
+/** Express with nothing of its own in the way: no header, no parser, one catch-all. */
+function createApp(
+  log: Log,
+  serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): express.Express {
+  const app = express();
+  for (const setting of ['x-powered-by', 'etag', 'query parser']) app.disable(setting);
+  app.enable('case sensitive routing');
+  app.use((request, response) => serve(request, response));
+  app.use((error: Error, _request: Request, response: Response, _next: NextFunction) => {
+    log.error({ err: error }, 'exchange failed');
+    response.destroy();
+  });
+  return app;
 }
 
 function listener({ tls }: HttpServerOptions, limits: HttpLimits): http.Server {

@@ -1,7 +1,7 @@
 import { S3Error } from './errors.ts';
 import type { Query, RefusedOperation, RequestHeaders, S3Operation, Target } from './types.ts';
 
-export interface Route {
+interface Route {
   readonly method: string;
   readonly target: Target;
   readonly query: Query;

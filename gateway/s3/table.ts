@@ -37,7 +37,7 @@ import { uploadPartCopy } from './operations/uploadPartCopy.ts';
 import type { S3Operation } from './types.ts';
 
 /** Operations that Shardway carries out. */
-export const IMPLEMENTED = {
+const IMPLEMENTED = {
   AbortMultipartUpload: abortMultipartUpload,
   CompleteMultipartUpload: completeMultipartUpload,
   CopyObject: copyObject,

@@ -1,7 +1,7 @@
 /** S3's XML: a builder whose output is well-formed whatever the values are. */
 
 /** Namespace of every S3 result document. */
-export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
+const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
 /** Finished XML source, so that text is escaped exactly once. */
 export class Markup {

@@ -1,5 +1,5 @@
 import { chooseProviders, type Candidate, type ProviderInfo } from '#placement';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 
 function candidate(id: number, site: string, operator: string, weight = 1): Candidate {
@@ -40,7 +40,12 @@ function keepsRule(infos: readonly ProviderInfo[], max: number): boolean {
 }
 
 /** The obvious way: every subset is tried. */
-function someSetKeepsRule(eligible: readonly ProviderInfo[], taken: readonly ProviderInfo[], count: number, max: number): boolean {
+function someSetKeepsRule(
+  eligible: readonly ProviderInfo[],
+  taken: readonly ProviderInfo[],
+  count: number,
+  max: number,
+): boolean {
   for (let subset = 0; subset < 1 << eligible.length; subset++) {
     const chosen = eligible.filter((_, index) => (subset >> index) & 1);
     if (chosen.length === count && keepsRule([...taken, ...chosen], max)) return true;
@@ -67,7 +72,9 @@ test('keeps the domain rule exactly when some set of candidates does', () => {
       const { candidates, taken, perDomainMax } = request;
       const { chosen, domainRuleKept } = chooseProviders(request);
       const ids = new Set(taken.map(({ id }) => id));
-      const eligible = candidates.filter(({ info, weight }) => weight > 0 && !ids.has(info.id)).map(({ info }) => info);
+      const eligible = candidates
+        .filter(({ info, weight }) => weight > 0 && !ids.has(info.id))
+        .map(({ info }) => info);
       expect(domainRuleKept).toBe(someSetKeepsRule(eligible, taken, chosen.length, perDomainMax));
       expect(domainRuleKept).toBe(keepsRule([...taken, ...chosen], perDomainMax));
     }),
@@ -78,7 +85,9 @@ test('keeps the domain rule exactly when some set of candidates does', () => {
 test('the same request gives the same answer, and the seed matters', () => {
   const candidates = Array.from({ length: 20 }, (_, id) => candidate(id, `s${id}`, `o${id}`));
   const choose = (seed: number): string =>
-    chooseProviders({ candidates, count: 6, perDomainMax: 2, seed }).chosen.map(({ id }) => id).join();
+    chooseProviders({ candidates, count: 6, perDomainMax: 2, seed })
+      .chosen.map(({ id }) => id)
+      .join();
   expect(choose(7)).toBe(choose(7));
   expect(new Set(Array.from({ length: 50 }, (_, seed) => choose(seed))).size).toBeGreaterThan(45);
 });
@@ -104,7 +113,7 @@ test('breaks the rule by as little as possible', () => {
 
 test('heavier candidates are chosen more often, light ones still sometimes', () => {
   const candidates = Array.from({ length: 12 }, (_, id) => candidate(id, `s${id}`, `o${id}`, id < 6 ? 1 : 3));
-  const times = new Array<number>(12).fill(0);
+  const times = Array.from({ length: 12 }, () => 0);
   for (let seed = 0; seed < 2000; seed++) {
     for (const { id } of chooseProviders({ candidates, count: 4, perDomainMax: 1, seed }).chosen) {
       times[Number(id.slice(1))]! += 1;

@@ -1,9 +1,16 @@
 import { CELL_BYTES, LEAF_BYTES } from '#erasure';
 import { PlacementError } from '#placement';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { newChunkId, sampleBytes } from './shards.ts';
-import { openTestStore, proxy, readAll, writeChunk, type TestStore, type TestStoreOptions } from './stores.ts';
+import {
+  openTestStore,
+  proxy,
+  readAll,
+  writeChunk,
+  type TestStore,
+  type TestStoreOptions,
+} from './stores.ts';
 
 let made: TestStore;
 afterEach(() => made.dispose());
@@ -47,7 +54,12 @@ describe('a chunk that was written', () => {
     const sample = sampleBytes(6 * stripe);
     await fc.assert(
       fc.asyncProperty(
-        fc.constantFrom({ data: 4, parity: 2 }, { data: 1, parity: 1 }, { data: 3, parity: 4 }, { data: 5, parity: 3 }),
+        fc.constantFrom(
+          { data: 4, parity: 2 },
+          { data: 1, parity: 1 },
+          { data: 3, parity: 4 },
+          { data: 5, parity: 3 },
+        ),
         fc.integer({ min: 1, max: sample.length }),
         fc.integer({ min: 1000, max: 400_000 }),
         fc.array(fc.tuple(fc.nat(1_000_000), fc.nat(1_000_000)), { minLength: 3, maxLength: 6 }),
@@ -79,7 +91,13 @@ describe('a chunk that was written', () => {
   test('refuses ranges outside of it', async () => {
     const made = await open();
     const { record } = await writeChunk(made, sampleBytes(1000));
-    for (const [offset, length] of [[0, 1001], [1000, 1], [-1, 2], [0, -1], [0.5, 1]] as const) {
+    for (const [offset, length] of [
+      [0, 1001],
+      [1000, 1],
+      [-1, 2],
+      [0, -1],
+      [0.5, 1],
+    ] as const) {
       await expect(readAll(made, record, offset, length)).rejects.toThrow(RangeError);
     }
   });
@@ -156,17 +174,25 @@ describe('writing', () => {
 describe('deleting', () => {
   test('removes every shard, and is idempotent', async () => {
     const made = await open();
-    const [kept, gone] = [await writeChunk(made, sampleBytes(1000)), await writeChunk(made, sampleBytes(1000))];
+    const [kept, gone] = [
+      await writeChunk(made, sampleBytes(1000)),
+      await writeChunk(made, sampleBytes(1000)),
+    ];
     await made.store.delete(gone.record);
     await made.store.delete(gone.record);
-    expect((await made.stored()).sort()).toEqual([0, 1, 2, 3, 4, 5].map((index) => `${kept.record.id}.${index}`));
+    expect((await made.stored()).sort()).toEqual(
+      [0, 1, 2, 3, 4, 5].map((index) => `${kept.record.id}.${index}`),
+    );
     expect((await errorOf(readAll(made, gone.record))).kind).toBe('ChunkUnreadable');
   });
 
   test('removes shards where no record knows of them', async () => {
     const made = await open({ directories: 9 });
     const { record } = await writeChunk(made, sampleBytes(1000));
-    const onlySome = { ...record, shards: record.shards.map((place, index) => (index < 2 ? place : undefined)) };
+    const onlySome = {
+      ...record,
+      shards: record.shards.map((place, index) => (index < 2 ? place : undefined)),
+    };
     await made.store.delete(onlySome);
     expect(await made.stored()).toEqual([]);
 
@@ -182,11 +208,12 @@ describe('deleting', () => {
   test('rejects when a provider could not be asked, having asked the others', async () => {
     const made = await open({
       wrap: (transport, directory) =>
-        directory === 2 ? proxy(transport, { delete: () => Promise.reject(new Error('no answer')) }) : transport,
+        directory === 2
+          ? proxy(transport, { delete: () => Promise.reject(new Error('no answer')) })
+          : transport,
     });
     const { record } = await writeChunk(made, sampleBytes(1000));
     await expect(made.store.delete(record)).rejects.toThrow('no answer');
     expect(await made.stored()).toHaveLength(1);
   });
 });
-

@@ -35,7 +35,11 @@ export interface TestStoreOptions extends Partial<ChunkStoreOptions> {
 }
 
 /** A chunk store over real directories. */
-export async function openTestStore({ directories = 6, wrap, ...options }: TestStoreOptions = {}): Promise<TestStore> {
+export async function openTestStore({
+  directories = 6,
+  wrap,
+  ...options
+}: TestStoreOptions = {}): Promise<TestStore> {
   const { path: root, remove } = await scratch();
   const entries = Array.from({ length: directories }, (_, number) => {
     const endpoint = join(root, `p${number}`);

@@ -22,7 +22,12 @@ export class MemoryChunkStore implements ChunkStore {
     return new MemoryChunkWriter(this, id, profile);
   }
 
-  async *read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  async *read(
+    chunk: ChunkRecord,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
     this.reads.push(chunk.id);
     const bytes = this.stored.get(chunk.id);
     if (!bytes) throw new PlacementError('ChunkUnreadable', `chunk ${chunk.id} is gone`);
@@ -31,7 +36,8 @@ export class MemoryChunkStore implements ChunkStore {
       signal?.throwIfAborted();
       // Another turn, as a network would take: the store may change in between.
       await Promise.resolve();
-      if (!this.stored.has(chunk.id)) throw new PlacementError('ChunkUnreadable', `chunk ${chunk.id} is gone`);
+      if (!this.stored.has(chunk.id))
+        throw new PlacementError('ChunkUnreadable', `chunk ${chunk.id} is gone`);
       yield Uint8Array.from(bytes.subarray(at, Math.min(at + PIECE, offset + length)));
     }
   }
@@ -80,7 +86,14 @@ class MemoryChunkWriter implements ChunkWriter {
       root: new Uint8Array(32).fill(i),
     }));
     return {
-      record: { id: this.id, profile: this.#profile, length: this.length, cell: 65_536, generation: 1, shards },
+      record: {
+        id: this.id,
+        profile: this.#profile,
+        length: this.length,
+        cell: 65_536,
+        generation: 1,
+        shards,
+      },
       needsRepair: this.#store.needsRepair,
       domainRuleKept: true,
     };

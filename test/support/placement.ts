@@ -1,5 +1,5 @@
 /** A small cluster for tests: real local directories, a catalog in memory, a clock that only moves when told or slept on. */
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -23,8 +23,6 @@ import type {
 
 const PROFILE: Profile = { data: 4, parity: 2 };
 export const CELL = 16 * 1024;
-/** First digits of all chunk identifiers. */
-const FOLDER = 'cc';
 
 /** Time passes by sleeping. */
 class ManualClock implements Clock {
@@ -103,6 +101,8 @@ function page(ids: ChunkId[], after: ChunkId | undefined, limit: number): ChunkI
 interface Member {
   info: ProviderInfo;
   transport: ShardTransport;
+  /** The transport without decorators. */
+  readonly storage: LocalDirectory;
   readonly directory: string;
   weight: number;
 }
@@ -131,7 +131,7 @@ export class TestCluster implements Providers {
     const number = this.members.size;
     const id = number.toString(16).padStart(32, '0');
     const directory = join(this.root, `provider-${number}`);
-    await makeDirectory(directory, id);
+    await formatDirectory(directory, id);
     const domain = { region: 'r', site: `site-${number}`, operator: `operator-${number}` };
     const info: ProviderInfo = {
       id,
@@ -141,7 +141,8 @@ export class TestCluster implements Providers {
       capacity: 1e12,
       free: 1e11,
     };
-    this.members.set(id, { info, transport: new LocalDirectory(directory, id), directory, weight: 1 });
+    const storage = new LocalDirectory(directory, id);
+    this.members.set(id, { info, transport: storage, storage, directory, weight: 1 });
     return id;
   }
 
@@ -196,9 +197,7 @@ export class TestCluster implements Providers {
 
   async revive(): Promise<void> {
     this.revived++;
-    for (const { directory, info } of this.members.values()) {
-      if (!(await exists(directory))) await formatDirectory(directory, info.id);
-    }
+    await Promise.all([...this.members.values()].map(({ storage }) => storage.revive()));
   }
 
   async close(): Promise<void> {
@@ -211,7 +210,7 @@ export class TestCluster implements Providers {
     bytes: Uint8Array,
     providers: readonly (ProviderId | undefined)[] = this.ids,
   ): Promise<ChunkRecord> {
-    const id = FOLDER + (++this.#chunks).toString(16).padStart(30, '0');
+    const id = `cc${(++this.#chunks).toString(16).padStart(30, '0')}`;
     const shards = shardsOf(bytes);
     const places = [];
     for (const [index, shard] of shards.entries()) {
@@ -320,20 +319,6 @@ export function pattern(length: number, seed = 1): Uint8Array {
   return bytes;
 }
 
-/** As formatDirectory makes it, with the one folder that is used: all 256 would cost more than the tests. */
-async function makeDirectory(path: string, id: ProviderId): Promise<void> {
-  await mkdir(join(path, 'tmp'), { recursive: true });
-  await mkdir(join(path, 'shards', FOLDER), { recursive: true });
-  await writeFile(join(path, 'provider.json'), JSON.stringify({ format: 1, id }));
-}
-
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
   yield bytes;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

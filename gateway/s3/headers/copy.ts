@@ -33,26 +33,17 @@ export function copiedVersionHeaders(source: OpenRequest, sourceVersionId: strin
   return versionId === undefined ? [] : [['x-amz-copy-source-version-id', versionId]];
 }
 
-/**
- * The work of a copy, with failures of its source in a copy's words: there is no 304 (RFC 9110 13.1.2 has it for GET and HEAD alone),
- * and a delete marker is a wrong source, not a wrong method.
- */
+/** The work of a copy, with a failure of its source in a copy's words: a delete marker is a wrong source, not a wrong method. */
 export async function copying<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
-    if (!(error instanceof EngineError)) throw error;
-    if (error.kind === 'NotModified') {
-      throw new S3Error('PreconditionFailed', undefined, {}, { cause: error });
-    }
-    if (error.kind === 'MethodNotAllowed') {
-      throw new S3Error(
-        'InvalidRequest',
-        'The source of a copy request may not specifically refer to a delete marker by version id.',
-        {},
-        { cause: error },
-      );
-    }
-    throw error;
+    if (!(error instanceof EngineError) || error.kind !== 'MethodNotAllowed') throw error;
+    throw new S3Error(
+      'InvalidRequest',
+      'The source of a copy request may not specifically refer to a delete marker by version id.',
+      {},
+      { cause: error },
+    );
   }
 }

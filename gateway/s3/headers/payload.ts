@@ -9,7 +9,7 @@ import { utf8 } from '../uri.ts';
 import { bodyChecksum, contentMd5 } from './checksum.ts';
 
 /** Bytes of one PUT or one part: 5 GiB. Source: S3 user guide, "Amazon S3 multipart upload limits". */
-export const UPLOAD_BYTES_MAX = 5 * 1024 ** 3;
+const UPLOAD_BYTES_MAX = 5 * 1024 ** 3;
 
 /** Bytes. 1,000 keys of 1,024 bytes, each byte escaped to six, and their version ids. */
 const XML_BYTES_MAX = 8 * 1024 * 1024;

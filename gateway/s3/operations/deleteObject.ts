@@ -1,4 +1,5 @@
 import { deleteConditions } from '../headers/conditions.ts';
+import { effectiveHeaders } from '../headers/effective.ts';
 import { targetVersion } from '../headers/target.ts';
 import type { S3Operation } from '../types.ts';
 
@@ -8,7 +9,7 @@ export const deleteObject: S3Operation = {
   method: 'DELETE',
   target: 'object',
   async handle(request, context) {
-    const conditions = deleteConditions(request.headers);
+    const conditions = deleteConditions(effectiveHeaders(request));
     const { versionId, deleteMarker } = await context.store.delete({
       ...targetVersion(request),
       ...(conditions !== undefined && { conditions }),

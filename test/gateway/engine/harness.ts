@@ -8,7 +8,13 @@ import { idAt, KIND, ofKind } from '../../../gateway/engine/keys.ts';
 import { openObjectStore } from '../../../gateway/engine/store.ts';
 import type { Engine } from '../../../gateway/engine/store.ts';
 import { EngineError } from '../../../gateway/engine/types.ts';
-import type { Body, ObjectStore, OpenRequest, PutRequest, WriteResult } from '../../../gateway/engine/types.ts';
+import type {
+  Body,
+  ObjectStore,
+  OpenRequest,
+  PutRequest,
+  WriteResult,
+} from '../../../gateway/engine/types.ts';
 import { openMemoryStore } from '../../../gateway/metadata/memory.ts';
 import type { KeyValueStore } from '../../../gateway/metadata/types.ts';
 import { MemoryChunkStore } from '../../support/memoryChunkStore.ts';
@@ -106,7 +112,12 @@ export const putText = (
   rest: Partial<PutRequest> = {},
 ): Promise<WriteResult> => store.put({ ...noAttributes, bucket, key, body: bodyOf(text), ...rest });
 
-export async function readAll(store: ObjectStore, request: OpenRequest, start = 0, end?: number): Promise<Buffer> {
+export async function readAll(
+  store: ObjectStore,
+  request: OpenRequest,
+  start = 0,
+  end?: number,
+): Promise<Buffer> {
   const opened = await store.open(request);
   try {
     const pieces = [];
@@ -163,7 +174,8 @@ export async function leftovers(harness: Harness): Promise<string[]> {
   for (const id of recorded) if (!chunks.stored.has(id)) found.push(`lost chunk ${id}`);
   const referred = new Set<string>();
   for (let partition = 0; partition < kv.partitions; partition++) {
-    for (const [key] of await kv.scan(partition, { ...ofKind(KIND.ref), limit: 100_000 })) referred.add(idAt(key, 1, 16));
+    for (const [key] of await kv.scan(partition, { ...ofKind(KIND.ref), limit: 100_000 }))
+      referred.add(idAt(key, 1, 16));
   }
   for (const id of recorded) if (!referred.has(id)) found.push(`chunk without reference ${id}`);
   for (const id of referred) if (!recorded.includes(id)) found.push(`reference without chunk ${id}`);

@@ -130,7 +130,11 @@ describe.each([1, 4])('objects, %i partitions', (partitions) => {
       }),
     ).toBe('none');
     const { checksum } = await store.stat({ bucket: 'b', key: 'k' });
-    expect(checksum).toEqual({ algorithm: 'SHA256', type: 'FULL_OBJECT', value: sha256.copy().digest('base64') });
+    expect(checksum).toEqual({
+      algorithm: 'SHA256',
+      type: 'FULL_OBJECT',
+      value: sha256.copy().digest('base64'),
+    });
   });
 
   test("a broken body's own error comes out, and its chunks go", async () => {
@@ -164,7 +168,9 @@ describe.each([1, 4])('objects, %i partitions', (partitions) => {
     const key = customerKey(1);
     await putText(store, 'b', 'k', 'secret', { customerKey: key });
     expect(await kindOf(store.open({ bucket: 'b', key: 'k' }))).toBe('InvalidRequest');
-    expect(await kindOf(store.open({ bucket: 'b', key: 'k', customerKey: customerKey(2) }))).toBe('AccessDenied');
+    expect(await kindOf(store.open({ bucket: 'b', key: 'k', customerKey: customerKey(2) }))).toBe(
+      'AccessDenied',
+    );
     const forged = { ...customerKey(2), md5: key.md5 };
     expect(await kindOf(readAll(store, { bucket: 'b', key: 'k', customerKey: forged }))).toBe('AccessDenied');
     expect((await readAll(store, { bucket: 'b', key: 'k', customerKey: key })).toString()).toBe('secret');
@@ -205,7 +211,9 @@ describe.each([1, 4])('objects, %i partitions', (partitions) => {
   test('conditions of writes, reads and deletes', async () => {
     const { store } = await withBucket(partitions);
     const etag = md5('one');
-    expect(await kindOf(putText(store, 'b', 'k', 'x', { conditions: { ifMatch: [etag] } }))).toBe('NoSuchKey');
+    expect(await kindOf(putText(store, 'b', 'k', 'x', { conditions: { ifMatch: [etag] } }))).toBe(
+      'NoSuchKey',
+    );
     await putText(store, 'b', 'k', 'one');
     expect(await kindOf(putText(store, 'b', 'k', 'x', { conditions: { ifMatch: ['00'] } }))).toBe(
       'PreconditionFailed',

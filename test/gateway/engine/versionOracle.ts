@@ -1,5 +1,5 @@
 /** S3's versioning rules, as slowly and plainly as they can be written: every version of a key in one array, newest first. */
-import type { ListPage, ListVersionsPage, VersioningState } from '../../../gateway/engine/types.ts';
+import type { ListPage, VersioningState } from '../../../gateway/engine/types.ts';
 
 export interface OracleVersion {
   /** 'null', or a name that the test maps to the engine's id. */
@@ -72,11 +72,14 @@ export class VersionOracle {
     return [
       shown.filter(({ row }) => row !== undefined).map(({ name }) => name),
       shown.filter(({ row }) => row === undefined).map(({ name }) => name),
-      limit > 0 && due.length > limit ? [shown.at(-1)!.name] : [],
+      limit > 0 && due.length > limit ? shown.slice(-1).map(({ name }) => name) : [],
     ];
   }
 
-  listVersions(prefix: string, delimiter: string): { key: string; version: OracleVersion | undefined; latest: boolean }[] {
+  listVersions(
+    prefix: string,
+    delimiter: string,
+  ): { key: string; version: OracleVersion | undefined; latest: boolean }[] {
     const rows = this.#rows(prefix, delimiter, (key) =>
       this.versions(key).map((version, i) => ({ version, latest: i === 0 })),
     );
@@ -89,5 +92,3 @@ export const shownBy = (page: ListPage): string[][] => [
   [...page.commonPrefixes],
   page.next === undefined ? [] : [page.next],
 ];
-
-export type VersionsPage = ListVersionsPage;

@@ -34,41 +34,40 @@ const fabricated = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=hos
 const presigned = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${encodeURIComponent(credential)}&X-Amz-Date=${date}&X-Amz-Expires=60&X-Amz-SignedHeaders=host`;
 
 /** Ways of not being who one says; headers and query. */
-const FORMS: Record<string, readonly [headers: Record<string, string>, query: string]> = {
-  nothing: [{}, ''],
-  'a credential in the query alone': [{}, `X-Amz-Credential=${encodeURIComponent(credential)}`],
+const FORMS: Record<string, readonly [status: number, headers: Record<string, string>, query?: string]> = {
+  nothing: [403, {}],
+  'a credential in the query alone': [403, {}, `X-Amz-Credential=${encodeURIComponent(credential)}`],
   'a fabricated signature': [
+    403,
     { authorization: fabricated, 'x-amz-date': date, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
-    '',
   ],
   'a fabricated signature of an unsigned trailer': [
+    403,
     {
       authorization: fabricated,
       'x-amz-date': date,
       'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
-      'x-amz-trailer': 'x-amz-checksum-crc32',
     },
-    '',
   ],
-  'a fabricated presigned URL': [{}, `${presigned}&X-Amz-Signature=${'0'.repeat(64)}`],
+  'a fabricated presigned URL': [403, {}, `${presigned}&X-Amz-Signature=${'0'.repeat(64)}`],
   'an unknown key': [
+    403,
     {
       authorization: fabricated.replace(ACCESS_KEY, 'AKIAUNKNOWN'),
       'x-amz-date': date,
       'x-amz-content-sha256': 'UNSIGNED-PAYLOAD',
     },
-    '',
   ],
   'signature version 2': [
+    400,
     { authorization: `AWS ${ACCESS_KEY}:AAAAAAAAAAAAAAAAAAAAAAAAAAA=`, date: new Date().toUTCString() },
-    '',
   ],
-  'a bearer token': [{ authorization: 'Bearer abc' }, ''],
+  'a bearer token': [400, { authorization: 'Bearer abc' }],
 };
 
 describe('who cannot show who he is', () => {
   test.each(Object.keys(FORMS))('with %s: refused on every route, and no store is asked', async (form) => {
-    const [headers, query] = FORMS[form] as (typeof FORMS)[string];
+    const [status, headers, query = ''] = FORMS[form] as (typeof FORMS)[string];
     gateway.calls.length = 0;
     for (const { method, target, query: selectors = [], headers: names = [] } of ENTRIES) {
       const search = [...selectors, query].filter((part) => part !== '').join('&');
@@ -78,13 +77,7 @@ describe('who cannot show who he is', () => {
           lines.map(([name, value]) => `${name}: ${value}\r\n`).join('') +
           '\r\n',
       );
-      // SigV2 and unknown schemes are told that they are not supported.
-      expect(response).toMatch(/^HTTP\/1\.1 (403 Forbidden|400 Bad Request)\r\n/);
-      if (
-        ['nothing', 'a fabricated signature', 'a fabricated presigned URL', 'an unknown key'].includes(form)
-      ) {
-        expect(response).toMatch(/^HTTP\/1\.1 403/);
-      }
+      expect(response.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
       expect(response).not.toContain('100 Continue');
     }
     expect(gateway.calls).toEqual([]);
@@ -116,14 +109,14 @@ describe('signed requests', () => {
     ['POST', '/bucket/key', { restore: '' }, 501, 'NotImplemented'],
     ['PATCH', '/bucket/key', {}, 405, 'MethodNotAllowed'],
     ['DELETE', '/', {}, 405, 'MethodNotAllowed'],
-    ['GET', '/bucket/%ff', {}, 400, 'InvalidURI'],
+    ['GET', '/bucket/%FF', {}, 400, 'InvalidURI'],
     ['GET', '/Bucket/key', {}, 400, 'InvalidBucketName'],
     ['GET', `/bucket/${'a'.repeat(1025)}`, {}, 400, 'KeyTooLongError'],
     ['GET', '/bucket/nothing', {}, 404, 'NoSuchKey'],
   ] as const)('%s %s %o is %i %s', async (method, path, query, status, code) => {
     const response = await gateway.fetch(method, path, { query });
     expect([response.status, codeIn(response)]).toEqual([status, code]);
-    expect(response.text).toContain(`<RequestId>${response.headers['x-amz-request-id']}</RequestId>`);
+    expect(response.text).toContain(`<RequestId>${String(response.headers['x-amz-request-id'])}</RequestId>`);
   });
 
   test('HEAD of a key that is only slashes', async () => {
@@ -142,7 +135,7 @@ describe('signed requests', () => {
       '/bucket/d//e',
       '/bucket/..',
       '/bucket/f%2Fg',
-      '/bucket/h+i',
+      '/bucket/h%2Bi',
       '/bucket/j%20k%00',
     ]) {
       expect(

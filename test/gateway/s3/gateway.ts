@@ -30,10 +30,12 @@ export interface S3Gateway {
   stop(): Promise<void>;
 }
 
-export interface RawRequest {
+interface RawRequest {
   readonly query?: Record<string, string>;
   readonly headers?: Record<string, string>;
   readonly body?: string;
+  /** What is signed in place of the path, where the client spells it otherwise than it signs it. */
+  readonly signedPath?: string;
   /** Host header; by default the server's address. */
   readonly host?: string;
 }
@@ -112,10 +114,15 @@ async function fetchSigned(
   port: number,
   method: string,
   path: string,
-  { query = {}, headers = {}, body, host = `127.0.0.1:${port}` }: RawRequest,
+  { query = {}, headers = {}, body, signedPath = path, host = `127.0.0.1:${port}` }: RawRequest,
 ): Promise<RawResponse> {
   const signed = await sign(
-    { method, path, query, headers: { host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', ...headers } },
+    {
+      method,
+      path: signedPath,
+      query,
+      headers: { host, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD', ...headers },
+    },
     { at: Date.now() },
   );
   const search = Object.entries(query).map(([name, value]) => `${escape(name)}=${escape(value)}`);
