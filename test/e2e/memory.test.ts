@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CreateBucketCommand,
@@ -50,7 +51,12 @@ test(`${CLIENTS} clients upload ${BYTES / 1024 / 1024} MiB each at once within 5
     Array.from({ length: CLIENTS }, async (_, i) => {
       const Key = `object-${i}`;
       await s3.send(
-        new PutObjectCommand({ Bucket: 'memory', Key, Body: pieces(BYTES) as never, ContentLength: BYTES }),
+        new PutObjectCommand({
+          Bucket: 'memory',
+          Key,
+          Body: Readable.from(pieces(BYTES)),
+          ContentLength: BYTES,
+        }),
       );
       expect((await s3.send(new HeadObjectCommand({ Bucket: 'memory', Key }))).ContentLength).toBe(BYTES);
       await s3.send(new DeleteObjectCommand({ Bucket: 'memory', Key }));

@@ -32,8 +32,11 @@ const hasty: Partial<WriteLimits> = {
   stopMs: 50,
 };
 
-let made: TestStore;
-afterEach(() => made.dispose());
+let made: TestStore | undefined;
+afterEach(async () => {
+  await made?.dispose();
+  made = undefined;
+});
 
 async function open(options?: TestStoreOptions): Promise<TestStore> {
   made = await openTestStore({ cell, limits: hasty, ...options });
@@ -137,13 +140,24 @@ describe('a provider that fails', () => {
   test.each(['Unavailable', 'NoSpace', 'Timeout'] as const)(
     'with %s is replaced by another',
     async (kind) => {
-      const made = await open({ directories: 8, wrap: withPut([0, 1], refuse(kind)) });
       for (const size of [1, stripe, 9 * stripe]) {
-        const { record, needsRepair, domainRuleKept } = await writeChunk(made, sampleBytes(size));
-        expect([needsRepair, domainRuleKept]).toEqual([false, true]);
-        const directories = record.shards.map((place) => directoryOf(made, place!.provider));
-        expect(directories.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7]);
-        expect(Buffer.compare(await readAll(made, record), sampleBytes(size))).toBe(0);
+        const made = await openTestStore({ cell, directories: 8, wrap: withPut([0, 1], refuse(kind)) });
+        // Several at once, so that memory given back too early would be another chunk's.
+        const contents = [1, 2, 3, 4].map((seed) => sampleBytes(size, seed));
+        const written = await Promise.all(contents.map((bytes) => writeChunk(made, bytes, profile, 10_000)));
+        for (const [index, { record, needsRepair, domainRuleKept }] of written.entries()) {
+          expect([needsRepair, domainRuleKept]).toEqual([false, true]);
+          const directories = record.shards.map((place) => directoryOf(made, place!.provider));
+          expect(directories.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7]);
+          expect(Buffer.compare(await readAll(made, record), contents[index]!)).toBe(0);
+          expect(
+            Buffer.compare(
+              await readAll(made, { ...record, shards: record.shards.with(0, undefined).with(3, undefined) }),
+              contents[index]!,
+            ),
+          ).toBe(0);
+        }
+        await made.dispose();
       }
     },
   );

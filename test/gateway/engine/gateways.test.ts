@@ -1,5 +1,6 @@
 /** Two gateways over one metadata store: no mutex between them, only the checks of their commits. */
 import { describe, expect, test } from 'vitest';
+import type { Engine } from '../../../gateway/engine/store.ts';
 import type { ObjectStore } from '../../../gateway/engine/types.ts';
 import {
   bodyOf,
@@ -16,14 +17,18 @@ import type { Harness } from './harness.ts';
 
 const LIVE = { ...SMALL, isLive: () => true };
 
-async function twoGateways(
-  partitions: number,
-): Promise<{ harness: Harness; stores: [ObjectStore, ObjectStore] }> {
+interface Pair {
+  readonly harness: Harness;
+  readonly first: Engine;
+  readonly stores: readonly [ObjectStore, ObjectStore];
+}
+
+async function twoGateways(partitions: number): Promise<Pair> {
   const harness = await createHarness({ partitions, options: LIVE });
-  const first = harness.store;
+  const first = harness.engine;
   await harness.restart();
-  await first.createBucket('b', OWNER);
-  return { harness, stores: [first, harness.store] };
+  await first.store.createBucket('b', OWNER);
+  return { harness, first, stores: [first.store, harness.store] };
 }
 
 describe.each([1, 4])('two gateways, %i partitions', (partitions) => {
@@ -84,7 +89,7 @@ describe.each([1, 4])('two gateways, %i partitions', (partitions) => {
   });
 
   test('completion, parts and copies from both sides leave no orphan', async () => {
-    const { harness, stores } = await twoGateways(partitions);
+    const { harness, first, stores } = await twoGateways(partitions);
     const [one, two] = stores;
     for (let round = 0; round < 15; round++) {
       const { uploadId } = await one.createUpload({
@@ -112,6 +117,7 @@ describe.each([1, 4])('two gateways, %i partitions', (partitions) => {
       await harness.engine.reclaim.runOnce();
       for (let i = 0; i < 6; i++) expect(await readText(two, 'b', `copy${i}`)).toBe('the only part');
     }
+    await first.reclaim.runOnce();
     expect(await leftovers(harness)).toEqual([]);
   });
 

@@ -81,29 +81,32 @@ describe.each([1, 4])('listings, %i partitions', (partitions) => {
       }
     };
     const mutators = [1, 2, 3].map(mutate);
-    for (let round = 0; round < 20; round++) {
-      const seen: string[] = [];
-      const request = { bucket: 'b', prefix: 's', delimiter: '', limit: 7 };
-      for (let page, after = ''; !page || page.truncated; after = page.next ?? '') {
-        page = await store.list({ ...request, after });
-        seen.push(...page.objects.map(({ key }) => key));
-      }
-      expect(seen).toHaveLength(30);
-      expect(new Set(seen).size).toBe(30);
+    try {
+      for (let round = 0; round < 20; round++) {
+        const seen: string[] = [];
+        const request = { bucket: 'b', prefix: 's', delimiter: '', limit: 7 };
+        for (let page, after = ''; !page || page.truncated; after = page.next ?? '') {
+          page = await store.list({ ...request, after });
+          seen.push(...page.objects.map(({ key }) => key));
+        }
+        expect(seen).toHaveLength(30);
+        expect(new Set(seen).size).toBe(30);
 
-      const versions: string[] = [];
-      let marker = {};
-      let after = '';
-      for (let page; !page || page.truncated;) {
-        page = await store.listVersions({ ...request, after, ...marker });
-        versions.push(...page.versions.map(({ key, versionId }) => `${key.slice(1)} ${versionId}`));
-        after = page.nextKey ?? '';
-        marker = page.nextVersionId === undefined ? {} : { versionIdMarker: page.nextVersionId };
+        const versions: string[] = [];
+        let marker = {};
+        let after = '';
+        for (let page; !page || page.truncated;) {
+          page = await store.listVersions({ ...request, after, ...marker });
+          versions.push(...page.versions.map(({ key, versionId }) => `${key.slice(1)} ${versionId}`));
+          after = page.nextKey ?? '';
+          marker = page.nextVersionId === undefined ? {} : { versionIdMarker: page.nextVersionId };
+        }
+        expect(new Set(versions).size).toBe(versions.length);
+        expect(stable.filter((version) => !versions.includes(version))).toEqual([]);
       }
-      expect(new Set(versions).size).toBe(versions.length);
-      expect(stable.filter((version) => !versions.includes(version))).toEqual([]);
+    } finally {
+      going = false;
+      await Promise.all(mutators);
     }
-    going = false;
-    await Promise.all(mutators);
   });
 });
