@@ -12,7 +12,7 @@ export interface KnownProvider {
   readonly id: ProviderId;
 }
 
-export interface IdentifiedProvider {
+interface IdentifiedProvider {
   readonly entry: ProviderEntry;
   readonly id: ProviderId;
 }

@@ -40,6 +40,13 @@ export class ShardFeed implements ShardSource {
     this.#advance();
   }
 
+  /** The put has succeeded: gives back what the transport took without asking for more. */
+  end(): void {
+    this.#held?.release();
+    this.#held = undefined;
+    for (const cell of this.#queue.splice(0)) cell.release();
+  }
+
   /** Ends a transport's wait for the next cell, and lets go of all cells. */
   fail(error: Error): void {
     this.#error = error;

@@ -2,7 +2,7 @@ import { DATA_SHARDS_MAX, PARITY_SHARDS_MAX } from '#erasure';
 import type { ChunkId, ShardName } from './types.ts';
 
 /** Most shards that one chunk can have. */
-export const SHARDS_MAX = DATA_SHARDS_MAX + PARITY_SHARDS_MAX;
+const SHARDS_MAX = DATA_SHARDS_MAX + PARITY_SHARDS_MAX;
 
 const STORED = /^([0-9a-f]{32})\.(\d|[1-9]\d)$/;
 

@@ -82,7 +82,10 @@ export class ShardUpload {
 
   /** Sends what there is of the shard to a provider. */
   start(handle: ProviderHandle): void {
-    const feed = new ShardFeed(this.#kept!, this.#seal, () => this.#onChange(this));
+    const cells = this.#kept ?? [];
+    // The feed gives each cell back once; the first attempt's are counted from the beginning.
+    if (this.#attempts.length > 0) for (const cell of cells) cell.retain();
+    const feed = new ShardFeed(cells, this.#seal, () => this.#onChange(this));
     const abort = new AbortController();
     this.#state = 'sending';
     this.#waitingSince = this.#clock.now();
@@ -93,9 +96,13 @@ export class ShardUpload {
   }
 
   push(cell: Cell): void {
-    // The memory of a later stripe is used again, so from the second on there is no way back.
-    if (this.#kept && this.#kept.length === 0) this.#kept.push(cell);
-    else this.#kept = undefined;
+    // Only one stripe's memory is kept, so from the second on there is no way back.
+    if (this.#kept?.length === 0) {
+      cell.retain();
+      this.#kept.push(cell);
+    } else {
+      this.release();
+    }
     if (this.#state === 'sending') this.#attempt!.feed.push(cell);
   }
 
@@ -125,6 +132,7 @@ export class ShardUpload {
 
   /** The shard will not be sent again: lets go of its memory. */
   release(): void {
+    for (const cell of this.#kept ?? []) cell.release();
     this.#kept = undefined;
   }
 
@@ -155,6 +163,7 @@ export class ShardUpload {
       return kind === 'Unavailable' || kind === 'Timeout';
     }
     if (this.#isCurrent(handle)) {
+      this.#attempt!.feed.end();
       this.#providers.report(handle.info.id, { kind: 'write', latencyMs: this.#waited() });
       this.#change('durable', undefined);
     }
@@ -168,7 +177,7 @@ export class ShardUpload {
   #change(state: UploadState, failure: TransportErrorKind | undefined): void {
     this.#state = state;
     this.#failure = failure;
-    if (state === 'durable') this.#kept = undefined;
+    if (state === 'durable') this.release();
     this.#onChange(this);
   }
 

@@ -48,15 +48,15 @@ export class StripeBuffer {
     this.#bytes.fill(0, this.#filled, cell * data);
     const room = this.#bytes.subarray(cell * data, cell * (data + parity));
     const input = this.#bytes.subarray(0, cell * data);
-    const coded =
-      room.length === cell * parity ? this.#codec.encode(input, cell, room) : this.#codec.encode(input, cell);
-    const cells = [...split(input, cell), ...split(coded, cell)];
-    // The first stripe must stay as it is for a while: its shards may have to be sent to another provider.
-    const owned = this.#isFirst ? ownCells(cells) : sharedCells(cells, this.#bytes, this.#pool);
+    const isRoomy = room.length === cell * parity;
+    const output = isRoomy ? this.#codec.encode(input, cell, room) : this.#codec.encode(input, cell);
+    const cells = [...split(input, cell), ...split(output, cell)];
+    const isWhole = this.#bytes.length === this.#total;
+    const coded = isWhole ? sharedCells(cells, this.#bytes, this.#pool) : ownCells(cells);
     this.#isFirst = false;
     this.#bytes = new Uint8Array(0);
     this.#filled = 0;
-    return owned;
+    return coded;
   }
 
   /** Drops what was gathered. */
@@ -67,17 +67,17 @@ export class StripeBuffer {
 
   #reserve(bytes: number): void {
     if (bytes <= this.#bytes.length) return;
-    const grown = this.#isFirst ? this.#grown(bytes) : this.#pool.take(this.#total);
+    const size = this.#isFirst ? this.#sizeFor(bytes) : this.#total;
+    const grown = size < this.#total ? Buffer.allocUnsafeSlow(size) : this.#pool.take(this.#total);
     grown.set(this.#bytes.subarray(0, this.#filled));
     this.#bytes = grown;
   }
 
-  #grown(bytes: number): Uint8Array {
+  /** Room for padding and parity; and for more, once a second write shows that there is more. */
+  #sizeFor(bytes: number): number {
     const { data, parity } = this.#codec.profile;
-    // A write that is not followed by another has room for padding and parity, too.
     const coded = (Math.ceil(bytes / data) + 1) * (data + parity);
-    const doubled = this.#filled === 0 ? coded : Math.max(coded, 4 * bytes, LEAF_BYTES);
-    return Buffer.allocUnsafeSlow(Math.min(doubled, this.#total));
+    return this.#filled === 0 ? coded : Math.max(coded, 4 * bytes, LEAF_BYTES);
   }
 }
 

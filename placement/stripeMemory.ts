@@ -1,5 +1,5 @@
 /** Memory that is kept for the next stripes rather than given back to the system; more is let go. */
-const POOL_BYTES_MAX = 32 * 2 ** 20;
+const POOL_BYTES_MAX = 64 * 2 ** 20;
 
 /** Stripe buffers in use over and over: fresh memory costs about as much as coding it. */
 export class StripePool {
@@ -23,24 +23,30 @@ export class StripePool {
   }
 }
 
-/** A cell on its way to a provider. */
+/** A cell on its way to a provider, held by one user to begin with. */
 export interface Cell {
   readonly bytes: Uint8Array;
-  /** Called when the cell has been written and no one will look at it again. A failed put does not call it. */
+  /** One more will use it. */
+  retain(): void;
+  /** Called when one has done with it. Not called by those that were broken off: then its memory is not used again. */
   release(): void;
 }
 
-/** The cells of a coded stripe, which share one buffer: it goes back to the pool when all of them have been released. */
+/** The cells of a coded stripe, which share one buffer: it goes back to the pool when no one uses any of them. */
 export function sharedCells(cells: readonly Uint8Array[], buffer: Uint8Array, pool: StripePool): Cell[] {
-  let held = cells.length;
-  const release = (): void => {
-    held--;
-    if (held === 0) pool.give(buffer);
+  let users = cells.length;
+  const retain = (): void => {
+    users++;
   };
-  return cells.map((bytes) => ({ bytes, release }));
+  const release = (): void => {
+    users--;
+    if (users === 0) pool.give(buffer);
+  };
+  return cells.map((bytes) => ({ bytes, retain, release }));
 }
 
 /** Cells in memory that is left to the garbage collector. */
 export function ownCells(cells: readonly Uint8Array[]): Cell[] {
-  return cells.map((bytes) => ({ bytes, release: () => undefined }));
+  const nothing = (): void => undefined;
+  return cells.map((bytes) => ({ bytes, retain: nothing, release: nothing }));
 }
