@@ -1,4 +1,5 @@
 import {
+  LEAF_BYTES,
   CELL_BYTES,
   createCodec,
   createHasher,
@@ -66,14 +67,24 @@ class ShardedChunkStore implements OpenChunkStore {
     this.#random = random;
     this.#codecOf = codecOf;
     this.#late = new LateWrites(clock, limits);
-    this.#writing = { providers, clock, hasher, pool: new StripePool(), late: this.#late, limits, cell };
+    this.#writing = {
+      providers,
+      clock,
+      hasher,
+      pool: new StripePool(),
+      late: this.#late,
+      limits,
+      cell,
+      open: new Set(),
+    };
     this.#reading = { providers, clock, hasher, codecOf, damage: new DamageReports(clock, catalog), limits };
   }
 
   async create(id: ChunkId, profile: Profile): Promise<ChunkWriter> {
     checkChunkId(id);
     const placer = new ShardPlacer(this.#providers, this.#random, profile);
-    return new ShardedChunkWriter(id, this.#codecOf(profile), placer, this.#writing);
+    const cell = cellWhen(this.#writing.open.size, this.#writing.cell);
+    return new ShardedChunkWriter(id, this.#codecOf(profile), placer, { ...this.#writing, cell });
   }
 
   read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
@@ -101,6 +112,17 @@ class ShardedChunkStore implements OpenChunkStore {
   close(): Promise<void> {
     return this.#late.close();
   }
+}
+
+/** Chunks being written beyond which new ones get smaller cells. */
+const CROWD = 16;
+
+/**
+ * Bytes of a new chunk's cells. Two stripes of full cells for each of 64 large uploads would be 192 MiB: in a crowd,
+ * chunks are coded in stripes of a quarter, and memory stays within bounds without making anyone wait.
+ */
+function cellWhen(openWriters: number, cell: number): number {
+  return openWriters < CROWD ? cell : Math.max(LEAF_BYTES, cell / 4);
 }
 
 /** Removes all shards of a chunk that a provider has: a failed write or repair may have left one that no record names. */

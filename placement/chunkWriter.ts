@@ -26,6 +26,8 @@ export interface ChunkWriterContext {
   readonly limits: WriteLimits;
   /** Bytes of a cell in a full stripe. */
   readonly cell: number;
+  /** Writers that are neither finished nor aborted. */
+  readonly open: Set<object>;
 }
 
 /** Codes a chunk stripe by stripe and sends its k+m shards side by side. */
@@ -55,6 +57,7 @@ export class ShardedChunkWriter implements ChunkWriter {
     this.#quorum = writeQuorum(codec.profile);
     this.#stripe = new StripeBuffer(codec, context.cell, context.pool);
     const indexes = Array.from({ length: codec.profile.data + codec.profile.parity }, (_, index) => index);
+    context.open.add(this);
     this.#trees = indexes.map(() => context.hasher.tree());
     this.#uploads = indexes.map(
       (index) =>
@@ -85,6 +88,7 @@ export class ShardedChunkWriter implements ChunkWriter {
     else this.#seal();
     await this.#awaitQuorum();
     this.#isFinished = true;
+    this.#context.open.delete(this);
     for (const upload of this.#uploads) upload.release();
     const sending = this.#uploads.filter(({ state }) => state === 'sending');
     this.#context.late.add(this.id, sending);
@@ -225,6 +229,7 @@ export class ShardedChunkWriter implements ChunkWriter {
   }
 
   async #discard(): Promise<void> {
+    this.#context.open.delete(this);
     this.#stripe.clear();
     for (const upload of this.#uploads) {
       upload.release();
