@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
 /** What the S3 listener reports of each request. */
-export interface RequestSample {
+interface RequestSample {
   readonly operation: string;
   readonly status: number;
   readonly seconds: number;
@@ -10,7 +10,7 @@ export interface RequestSample {
 }
 
 /** What placement reports of each call to a provider. */
-export interface ProviderSample {
+interface ProviderSample {
   readonly provider: string;
   readonly kind: 'read' | 'write';
   readonly outcome: string;
@@ -29,8 +29,8 @@ export interface Gauges {
 
 export interface Metrics {
   readonly registry: Registry;
-  onRequest(sample: RequestSample): void;
-  onProviderCall(sample: ProviderSample): void;
+  readonly onRequest: (sample: RequestSample) => void;
+  readonly onProviderCall: (sample: ProviderSample) => void;
 }
 
 /** Prometheus metrics, named `shardway_*`; seconds and bytes throughout. */

@@ -21,7 +21,7 @@ export type Job = (
   signal: AbortSignal,
 ) => Promise<JobReport>;
 
-export interface ProviderStatus {
+interface ProviderStatus {
   readonly id: string;
   readonly endpoint: string;
   readonly state: string;

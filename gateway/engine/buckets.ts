@@ -14,6 +14,8 @@ import type { BucketChange, BucketRecord, GateRecord } from './model.ts';
 import { EngineError } from './types.ts';
 import type { BucketInfo, ObjectStore, Pairs, VersioningState } from './types.ts';
 
+type GateState = Omit<GateRecord, 'stamp'>;
+
 const PAGE = 1000;
 /** Partition of all bucket records. */
 const HOME = 0;
@@ -152,7 +154,7 @@ async function change(
   context: Context,
   target: { name: string; bytes: Bytes | undefined; record: BucketRecord },
   kind: BucketChange['kind'],
-  gate: GateRecord,
+  gate: GateState,
 ): Promise<void> {
   const { name, bytes, record } = target;
   if (context.kv.partitions === 1) {
@@ -160,7 +162,7 @@ async function change(
       checks: [{ key: bucketKey(name), value: bytes ?? null }],
       puts: [
         [bucketKey(name), bucketCodec.encode(withoutChange(record))],
-        [gateKey(record.id), gateCodec.encode(gate)],
+        [gateKey(record.id), gateCodec.encode({ ...gate, stamp: newShortId() })],
       ],
     });
     if (!done) throw aborted();
@@ -180,8 +182,8 @@ async function announce(
   return { name, record: next, bytes: await putRecord(context, name, bytes, next) };
 }
 
-async function setGates(context: Context, bucket: string, gate: GateRecord): Promise<void> {
-  const value = gateCodec.encode(gate);
+async function setGates(context: Context, bucket: string, gate: GateState): Promise<void> {
+  const value = gateCodec.encode({ ...gate, stamp: newShortId() });
   for (let partition = 0; partition < context.kv.partitions; partition++) {
     await context.kv.commit(partition, { puts: [[gateKey(bucket), value]] });
   }

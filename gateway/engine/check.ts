@@ -22,14 +22,14 @@ import { bodyIdOf, lengthOf, segmentsOf, storedBody } from './segments.ts';
 
 const PAGE = 100;
 
-export interface CheckProblem {
+interface CheckProblem {
   readonly bucket: string;
   readonly key: string;
   readonly versionId: string;
   readonly reason: string;
 }
 
-export interface CheckReport {
+interface CheckReport {
   /** Versions looked at, delete markers left out. */
   readonly versions: number;
   readonly bytes: number;

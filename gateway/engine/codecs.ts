@@ -209,10 +209,10 @@ export const bucketCodec = codec<BucketRecord, BucketRow>(
   }),
 );
 
-export const gateCodec = codec<GateRecord, [boolean, VersioningState]>(
+export const gateCodec = codec<GateRecord, [boolean, VersioningState, Uint8Array]>(
   'gate',
-  ({ open, versioning }) => [open, versioning],
-  ([open, versioning]) => ({ open, versioning }),
+  ({ open, versioning, stamp }) => [open, versioning, raw(stamp)],
+  ([open, versioning, stamp]) => ({ open, versioning, stamp: hex(stamp) }),
 );
 
 type UploadRow = [

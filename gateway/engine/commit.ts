@@ -46,7 +46,8 @@ export async function commitPlan<R>(
       if (outcome === 'never') doubtful = undefined;
     }
     try {
-      const plan = await decide();
+      // Tried again as it was: decided anew, a plan of unknown outcome that is applied late would be taken for another's write.
+      const plan = doubtful?.plan ?? (await decide());
       if (plan.puts.length === 0 && plan.deletes.length === 0) return plan.result;
       const tried = await tryCommit(context, partition, plan);
       if (tried === true) return plan.result;
@@ -79,21 +80,29 @@ async function outcomeOf(context: Context, partition: number, plan: Plan<unknown
   const puts = plan.puts.filter(([key]) => key[0] !== KIND.garbage && key[0] !== KIND.repair);
   const gone = plan.deletes.slice(0, EVIDENCE_MAX).map((key): Check => ({ key, value: null }));
   const written = puts.slice(0, EVIDENCE_MAX).map(([key, value]): Check => ({ key, value }));
-  if (await holds(context, partition, [...written, ...gone])) return 'applied';
-  if (await holds(context, partition, plan.checks)) return 'not yet';
-  const checked = new Set(plan.checks.map(({ key }) => Buffer.from(key).toString('latin1')));
-  for (const [key] of puts) {
-    // Ids of new chunks are never used twice: the record is there only if this very commit was applied.
-    if (key[0] !== KIND.chunk || checked.has(Buffer.from(key).toString('latin1'))) continue;
-    return (await context.kv.get(partition, key)) ? 'applied' : 'never';
-  }
-  return 'unclear';
+  if ((await broken(context, partition, [...written, ...gone])).length === 0) return 'applied';
+  const failed = await broken(context, partition, plan.checks);
+  if (failed.length === 0) return 'not yet';
+  const checked = new Set(plan.checks.map(({ key }) => textOf(key)));
+  const chunk = puts.find(([key]) => key[0] === KIND.chunk && !checked.has(textOf(key)));
+  if (!chunk) return 'unclear';
+  // Ids of new chunks are never used twice: the record is there only if this very commit was applied.
+  if (await context.kv.get(partition, chunk[0])) return 'applied';
+  // A value once gone does not come back; an absent key may be absent again.
+  return failed.some(({ value }) => value !== null) ? 'never' : 'unclear';
 }
 
-async function holds(context: Context, partition: number, checks: readonly Check[]): Promise<boolean> {
-  for (const { key, value } of checks) {
+const textOf = (key: Bytes): string => Buffer.from(key).toString('latin1');
+
+/** The checks that do not hold. */
+async function broken(context: Context, partition: number, checks: readonly Check[]): Promise<Check[]> {
+  const failed: Check[] = [];
+  for (const check of checks) {
+    const { key, value } = check;
     const found = await context.kv.get(partition, key);
-    if (value === null ? found !== undefined : !found || Buffer.compare(found, value) !== 0) return false;
+    if (value === null ? found !== undefined : !found || Buffer.compare(found, value) !== 0) {
+      failed.push(check);
+    }
   }
-  return true;
+  return failed;
 }

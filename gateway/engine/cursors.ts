@@ -3,8 +3,18 @@
  * serves current and older versions: an older version sorts right behind its key's current one.
  */
 import type { KeyValueStore } from '../metadata/types.ts';
+import { versionCodec } from './codecs.ts';
 import type { Context } from './context.ts';
-import { inBucket, KIND, OBJECT_KEY_AT } from './keys.ts';
+import {
+  AFTER_KEY,
+  inBucket,
+  invertSequence,
+  KIND,
+  OBJECT_KEY_AT,
+  revertSequence,
+  SEQUENCE_BYTES,
+  TERMINATOR,
+} from './keys.ts';
 import type { Hex } from './model.ts';
 import { justAfter } from './scan.ts';
 
@@ -55,28 +65,58 @@ const loadKind =
 
 /**
  * Current and older versions together. The two kinds are read one after the other, so a version that moves between them could be missed:
- * the current ones are read again, and once they are unchanged the window is one state.
+ * the current ones are read again, and once they are unchanged the window is one state. A walk that goes on in the midst of a key's versions
+ * looks at its current version again: a version that has become current since would be missed too.
  */
 const loadVersions =
   (kv: KeyValueStore, partition: number, bucket: Hex): Load =>
   async (from, to, limit) => {
-    const current = { partition, bucket, kind: KIND.current };
-    let before = await scanKind(kv, current, from, to, limit);
+    const at = { partition, bucket };
+    const reached = versionIn(from);
+    const readCurrent = async (): Promise<{ shown: Item[]; bound: Uint8Array | undefined }> => {
+      const start = reached?.key ?? from;
+      const items = await scanKind(kv, { ...at, kind: KIND.current }, start, to, limit);
+      const last = items.length === limit ? items[items.length - 1] : undefined;
+      return {
+        shown: items.filter((item) => !reached || isBehind(item, reached)),
+        bound: last && Buffer.concat([last.position, AFTER_KEY]),
+      };
+    };
+    let current = await readCurrent();
     for (let tries = 1; ; tries++) {
-      const bound = nextOf(before, limit) ?? to;
-      const older = await scanKind(kv, { ...current, kind: KIND.version }, from, bound, limit);
-      const again = await scanKind(kv, current, from, to, limit);
-      if (tries < WINDOW_TRIES && !sameItems(before, again)) {
-        before = again;
+      const older = await scanKind(kv, { ...at, kind: KIND.version }, from, current.bound ?? to, limit);
+      const again = await readCurrent();
+      if (tries < WINDOW_TRIES && !sameItems(current.shown, again.shown)) {
+        current = again;
         continue;
       }
-      const next = nextOf(older, limit) ?? nextOf(before, limit);
-      const shown = next ? before.filter((item) => less(item.position, next)) : before;
+      const next = nextOf(older, limit) ?? current.bound;
+      const shown = next ? current.shown.filter((item) => less(item.position, next)) : current.shown;
       const items = [...shown, ...older];
       items.sort((a, b) => Buffer.compare(a.position, b.position));
       return { items, next };
     }
   };
+
+interface ReachedVersion {
+  readonly key: Uint8Array;
+  readonly sequence: number;
+}
+
+/** Position right behind a version of a key. */
+export const behindVersion = (key: Uint8Array, sequence: number): Uint8Array =>
+  justAfter(Buffer.concat([key, TERMINATOR, invertSequence(sequence)]));
+
+/** The version that a position lies right behind; undefined where it lies between keys. */
+function versionIn(position: Uint8Array): ReachedVersion | undefined {
+  const at = position.indexOf(0);
+  if (at === -1 || position.length <= at + SEQUENCE_BYTES) return undefined;
+  return { key: position.subarray(0, at), sequence: revertSequence(position.subarray(at + 1)) };
+}
+
+/** Does a current version come after the one reached? Other keys do; the same key's does when it is older. */
+const isBehind = ({ position, value }: Item, { key, sequence }: ReachedVersion): boolean =>
+  Buffer.compare(position, key) !== 0 || versionCodec.decode(value).sequence < sequence;
 
 const less = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) < 0;
 

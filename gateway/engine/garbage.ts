@@ -101,7 +101,7 @@ async function discardParts(context: Context, partition: number, upload: Hex): P
   }
 }
 
-export async function deleteRange(
+async function deleteRange(
   context: Context,
   partition: number,
   range: { from: Bytes; to: Bytes },

@@ -44,10 +44,11 @@ export const KIND = {
   reservation: 0x69, // i
 } as const;
 
-/** RFC: an S3 key has 1…1,024 bytes of UTF-8. */
-export const KEY_BYTES_MAX = 1024;
+/** An S3 key has 1…1,024 bytes of UTF-8. */
+const KEY_BYTES_MAX = 1024;
 
-const TERMINATOR = Buffer.of(0x00);
+/** Between an object key and what follows it. */
+export const TERMINATOR = Buffer.of(0x00);
 /** Greater than every stored byte of an object key. */
 export const AFTER_ALL = Buffer.of(0xff);
 /** Smaller than every stored byte of an object key, greater than the terminator's entries. */

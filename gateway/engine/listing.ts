@@ -2,7 +2,7 @@
 import { findBucket } from './buckets.ts';
 import { guardCodec, uploadCodec, versionCodec } from './codecs.ts';
 import type { Context } from './context.ts';
-import { Walk } from './cursors.ts';
+import { behindVersion, Walk } from './cursors.ts';
 import type { Item, Walked } from './cursors.ts';
 import { objectInfo, uploadInfo } from './info.ts';
 import {
@@ -11,11 +11,11 @@ import {
   decodeKey,
   encodeKey,
   idAt,
-  invertSequence,
   keyPlace,
   KIND,
   partitionOf,
   SEQUENCE_BYTES,
+  TERMINATOR,
   UPLOAD_ID_BYTES,
 } from './keys.ts';
 import type { Hex } from './model.ts';
@@ -55,8 +55,8 @@ interface Walking {
   readonly start: Uint8Array;
   /** Key or common prefix after which the page starts. */
   readonly after: Uint8Array;
-  /** Items that the page leaves out, such as one seen twice. */
-  readonly skip?: (listed: Listed) => boolean;
+  /** Sees every item that the walk comes by, in order. */
+  readonly visit?: (listed: Listed) => void;
   /** Bytes behind the object key in a position. */
   readonly suffix: (item: Item) => number;
 }
@@ -90,10 +90,7 @@ async function walkPage(context: Context, walking: Walking): Promise<Page> {
     const item = next instanceof Promise ? await next : next;
     if (!item) return { listed, prefixes, truncated: false, last };
     const key = item.position.subarray(0, item.position.length - walking.suffix(item));
-    if (walking.skip?.({ key, item })) {
-      walk.advance();
-      continue;
-    }
+    walking.visit?.({ key, item });
     if (listed.length + prefixes.length === limit) return { listed, prefixes, truncated: true, last };
     const common = commonPrefix(key, prefix.length, delimiter);
     if (common) {
@@ -162,11 +159,11 @@ export async function listVersions(
     start: sequence === undefined ? behindKey(after) : behindVersion(after, sequence),
     after,
     suffix: versionSuffix,
-    skip: ({ key, item }) => {
-      const isOlder = sequence !== undefined && !newestOf && Buffer.compare(key, after) === 0;
-      if (!isOlder && !(newestOf && Buffer.compare(newestOf, key) === 0)) latest.add(item);
+    visit: ({ key, item }) => {
+      const goesOn = newestOf ?? (sequence === undefined ? undefined : after);
+      const first = goesOn === undefined || Buffer.compare(goesOn, key) !== 0;
+      if (first || item.kind === KIND.current) latest.add(item);
       newestOf = key;
-      return false;
     },
   });
   const versioned = record.versioning !== 'Unversioned';
@@ -187,9 +184,6 @@ export async function listVersions(
     ...(endsInVersion ? { nextVersionId: shown.versionId } : {}),
   };
 }
-
-const behindVersion = (key: Uint8Array, sequence: number): Uint8Array =>
-  justAfter(Buffer.concat([key, Buffer.of(0), invertSequence(sequence)]));
 
 /** Sequence of a version marker; undefined where it can no longer be told: then the listing goes on behind the key. */
 async function markerSequence(
@@ -224,7 +218,7 @@ export const listUploads: (
     delimiter,
     limit,
     start: withinKey
-      ? justAfter(Buffer.concat([after, Buffer.of(0), Buffer.from(uploadIdMarker, 'hex')]))
+      ? justAfter(Buffer.concat([after, TERMINATOR, Buffer.from(uploadIdMarker, 'hex')]))
       : behindKey(after),
     after,
     suffix: () => 1 + UPLOAD_ID_BYTES,

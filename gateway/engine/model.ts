@@ -32,6 +32,8 @@ export interface BucketRecord {
 export interface GateRecord {
   readonly open: boolean;
   readonly versioning: VersioningState;
+  /** Another with every change: a state that comes back has other bytes. */
+  readonly stamp: Hex;
 }
 
 /** A run of ciphertext within one chunk. */

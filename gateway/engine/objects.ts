@@ -39,6 +39,7 @@ export const existingOf = (state: KeyState): Existing | undefined => state.curre
 export async function put(context: Context, request: PutRequest): Promise<WriteResult> {
   const { bucket, key, conditions, customerKey, signal } = request;
   const located = await locate(context, bucket, key);
+  if (conditions) await checkAhead(context, request);
   const body = await writeBody(context, located.partition, request.body, { customerKey, signal });
   const tail = newShortId();
   const bytes = inlineBody([body.part]);
@@ -66,6 +67,15 @@ export async function put(context: Context, request: PutRequest): Promise<WriteR
       };
     }),
   );
+}
+
+/** Spares a body that is refused anyhow. Its commit looks again. */
+async function checkAhead(context: Context, { bucket, key, conditions }: PutRequest): Promise<void> {
+  const found = await lookup(context, { bucket, key }).catch((error: unknown) => {
+    if (error instanceof EngineError && error.kind === 'NoSuchKey') return undefined;
+    throw error;
+  });
+  checkWrite(found?.stored.record, conditions);
 }
 
 /** Chunks are cut for a partition, and so for a bucket: one created again meanwhile is another. */

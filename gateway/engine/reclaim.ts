@@ -13,7 +13,7 @@ const PAGE = 256;
 /** Kind and time before the upload's id. */
 const UPLOAD_AT = 9;
 
-export interface ReclaimReport {
+interface ReclaimReport {
   /** Reserved chunk ids of dead sessions that were looked after. */
   readonly reservedIds: number;
   /** Bodies and uploads whose references were taken. */

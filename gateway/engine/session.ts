@@ -8,6 +8,7 @@ import { reservationCodec } from './codecs.ts';
 import { newShortId } from './context.ts';
 import { reservationKey, sessionKey } from './keys.ts';
 import type { Hex } from './model.ts';
+import { EngineError } from './types.ts';
 
 /** Value of a session's life record. Reclaim deletes it first, so that no late commit of a dead session applies. */
 const ALIVE = Buffer.of(1);
@@ -119,7 +120,8 @@ export class Session {
     const first = range.to === 0;
     if (first) puts.push([sessionKey(this.id), ALIVE]);
     const kept = await this.#kv.commit(partition, first ? { puts } : { checks: [this.alive()], puts });
-    if (!kept) throw new Error('This gateway was declared dead by another: it must be restarted');
+    if (!kept)
+      throw new EngineError('Unavailable', 'This gateway was declared dead by another: it must be restarted');
     range.to = to;
   }
 }

@@ -15,7 +15,7 @@ export const NULL_VERSION = 'null';
 const VERSION_ID = /^[0-9a-f]{32}$/;
 
 export const isVersionId = (id: string): boolean => id === NULL_VERSION || VERSION_ID.test(id);
-export const versionIdOf = (sequence: number, tail: string): string =>
+const versionIdOf = (sequence: number, tail: string): string =>
   invertSequence(sequence).toString('hex') + tail;
 /** @param id any but 'null' */
 export const sequenceOf = (id: string): number =>
@@ -27,7 +27,7 @@ export interface Change {
 }
 
 /** Puts what a version leaves behind into the garbage. */
-export function discard(change: Change, { record }: Stored): void {
+function discard(change: Change, { record }: Stored): void {
   const body = storedBody(record.body);
   const id = bodyIdOf(body);
   if (id !== undefined) change.puts.push([garbageKey(id), garbageCodec.encode({ kind: 'body', body })]);

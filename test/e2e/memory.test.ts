@@ -43,9 +43,9 @@ test(`${CLIENTS} clients upload ${BYTES / 1024 / 1024} MiB each at once within 5
   const s3 = clientOf(server);
   await s3.send(new CreateBucketCommand({ Bucket: 'memory' }));
   let peak = 0;
-  let running = true;
+  const done = new AbortController();
   const watch = (async () => {
-    for (; running; await sleep(50)) peak = Math.max(peak, await resident(server));
+    for (; !done.signal.aborted; await sleep(50)) peak = Math.max(peak, await resident(server));
   })();
   await Promise.all(
     Array.from({ length: CLIENTS }, async (_, i) => {
@@ -62,7 +62,7 @@ test(`${CLIENTS} clients upload ${BYTES / 1024 / 1024} MiB each at once within 5
       await s3.send(new DeleteObjectCommand({ Bucket: 'memory', Key }));
     }),
   );
-  running = false;
+  done.abort();
   await watch;
   s3.destroy();
   await server.stop();

@@ -14,7 +14,10 @@ describe('readConfig', () => {
   });
 
   test('flags win over the environment, an empty variable counts as absent', () => {
-    const config = readConfig({ region: 'eu-west-1' }, { SHARDWAY_REGION: 'us-west-2', SHARDWAY_PROFILE: '' });
+    const config = readConfig(
+      { region: 'eu-west-1' },
+      { SHARDWAY_REGION: 'us-west-2', SHARDWAY_PROFILE: '' },
+    );
     expect(config.region).toBe('eu-west-1');
     expect(config.profile).toEqual({ data: 4, parity: 2 });
   });

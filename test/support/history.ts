@@ -5,16 +5,17 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
   GetObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 
 const PART_BYTES = 5 * 1024 * 1024;
 
 /** A body that tells which write it is, and whether it is whole. */
-export function bodyOf(write: number, size: number): Buffer {
+function bodyOf(write: number, size: number): Buffer {
   const body = Buffer.alloc(Math.max(size, 16), createHash('sha256').update(`write ${write}`).digest());
   body.writeDoubleBE(write, 0);
   body.writeDoubleBE(body.length, 8);
@@ -22,7 +23,7 @@ export function bodyOf(write: number, size: number): Buffer {
 }
 
 /** The write a body came from. @throws Error when it is torn, mixed or wrong in any byte */
-export function writeOf(body: Buffer): number {
+function writeOf(body: Buffer): number {
   const write = body.length < 16 ? -1 : body.readDoubleBE(0);
   if (!bodyOf(write, body.length).equals(body) || body.readDoubleBE(8) !== body.length) {
     throw new Error(`torn body of ${body.length} bytes`);
@@ -130,7 +131,6 @@ export class History {
 
 /** Aborts every unfinished upload of a bucket, as an operator's rule would. */
 export async function abortUploads(s3: S3Client, Bucket: string): Promise<void> {
-  const { ListMultipartUploadsCommand } = await import('@aws-sdk/client-s3');
   const { Uploads } = await s3.send(new ListMultipartUploadsCommand({ Bucket }));
   for (const { Key, UploadId } of Uploads ?? []) {
     await s3.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));

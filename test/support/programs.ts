@@ -1,11 +1,11 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
-import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 
 /** Full path of a program, or undefined. The package's own node_modules/.bin does not count. */
-export function findProgram(name: string): string | undefined {
+function findProgram(name: string): string | undefined {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     if (folder.includes('node_modules')) continue;
     try {
@@ -100,24 +100,6 @@ export async function makeFile(path: string, size: number): Promise<void> {
     written += length;
   }
   await handle.close();
-}
-
-/** Hex SHA-256 of every file below a folder, by relative path. */
-export async function treeDigest(root: string): Promise<Map<string, string>> {
-  const names = (await readdir(root, { recursive: true, withFileTypes: true }))
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-  const digests = new Map<string, string>();
-  for (const name of names) {
-    digests.set(
-      name.slice(root.length + 1),
-      createHash('sha256')
-        .update(await readFile(name))
-        .digest('hex'),
-    );
-  }
-  return digests;
 }
 
 /** A certificate for 127.0.0.1 and localhost that is its own authority. */

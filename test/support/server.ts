@@ -36,8 +36,8 @@ export interface Server {
   command(...args: string[]): Promise<RunResult>;
   /** SIGKILL; keeps the data folder. */
   kill(): Promise<void>;
-  /** SIGTERM and wait; removes what it made itself. Resolves with the exit code. */
-  stop(): Promise<number | null>;
+  /** SIGTERM and wait; removes what it made itself. Rejects when the gateway does not end with 0. */
+  stop(): Promise<void>;
 }
 
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
@@ -80,7 +80,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       for (const folder of [own, tlsFolder]) {
         if (folder !== undefined) await rm(folder, { recursive: true, force: true });
       }
-      return code;
+      if (code !== 0) throw new Error(`The gateway ended with ${code}:\n${log}`);
     },
   };
 }

@@ -19,11 +19,11 @@ import { openMemoryStore } from '../../../gateway/metadata/memory.ts';
 import type { KeyValueStore } from '../../../gateway/metadata/types.ts';
 import { MemoryChunkStore } from '../../support/memoryChunkStore.ts';
 
-export const PROFILE = { data: 2, parity: 1 };
+const PROFILE = { data: 2, parity: 1 };
 export const OWNER = 'someone';
 
 /** Time that moves one millisecond with every look, so that order by clock and by commit can be told apart from nothing. */
-export class TestClock implements Clock {
+class TestClock implements Clock {
   time = Date.parse('2026-01-01T00:00:00Z');
   now(): number {
     return this.time++;
@@ -85,7 +85,7 @@ export async function createHarness(
   return harness;
 }
 
-export function bytesOf(text: string | Uint8Array): Uint8Array {
+function bytesOf(text: string | Uint8Array): Uint8Array {
   return typeof text === 'string' ? Buffer.from(text) : text;
 }
 

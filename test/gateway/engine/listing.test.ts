@@ -69,9 +69,9 @@ describe.each([1, 4])('listings, %i partitions', (partitions) => {
     const stable: string[] = [];
     for (let i = 0; i < 30; i++)
       stable.push(`${i} ${(await putText(store, 'b', `s${i}`, 'old')).info.versionId}`);
-    let going = true;
+    const stop = new AbortController();
     const mutate = async (seed: number): Promise<void> => {
-      for (let n = seed; going; n += 7) {
+      for (let n = seed; !stop.signal.aborted; n += 7) {
         const key = `s${n % 30}`;
         // The stable version becomes an older one, and the current one again.
         const { info } = await putText(store, 'b', key, `${n}`);
@@ -105,7 +105,7 @@ describe.each([1, 4])('listings, %i partitions', (partitions) => {
         expect(stable.filter((version) => !versions.includes(version))).toEqual([]);
       }
     } finally {
-      going = false;
+      stop.abort();
       await Promise.all(mutators);
     }
   });
