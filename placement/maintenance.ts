@@ -115,7 +115,7 @@ export class Maintenance {
       const records = await catalog.list(after, BATCH);
       if (records.length === 0) return tally.report();
       const depth = options.deep ? 'deep' : 'shallow';
-      const last = records.at(-1).id;
+      const last = records.at(-1)!.id;
       queued = await this.#queuedBetween(after, last);
       await repairBatch(records, this.#batchDeps(), { depth }, ended, signal);
       after = last;

@@ -132,7 +132,7 @@ class OrphanSweep {
       const page = await this.#page(handle, after);
       if (page.length === 0) return;
       for (const stored of page) await this.#shard(stored, handle);
-      after = storedName(page.at(-1));
+      after = storedName(page.at(-1)!);
       await this.#deps.catalog.setNote(NOTE, `${after} ${handle.info.id}`);
       this.#onProgress?.({
         job: 'scrub',

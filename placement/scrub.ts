@@ -87,7 +87,7 @@ export async function scrubChunks(
     const records = await deps.catalog.list(cursor, PAGE);
     if (records.length === 0) break;
     await forEachBounded(records, CONCURRENCY, scrubOne);
-    cursor = records.at(-1).id;
+    cursor = records.at(-1)!.id;
     await deps.catalog.setNote(note, cursor);
   }
   await deps.catalog.setNote(note, '');
@@ -101,6 +101,6 @@ export async function countChunks(catalog: ChunkCatalog, after?: ChunkId): Promi
     const records = await catalog.list(cursor, COUNT_PAGE);
     count += records.length;
     if (records.length < COUNT_PAGE) return count;
-    cursor = records.at(-1).id;
+    cursor = records.at(-1)!.id;
   }
 }

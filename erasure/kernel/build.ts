@@ -2,8 +2,21 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { main as compile } from 'assemblyscript/asc';
 import { KERNEL_PAGES } from './layout.ts';
+
+/** What is used of `assemblyscript/asc`. Its own types declare AssemblyScript's globals over those of the whole project. */
+interface Compiler {
+  main(
+    args: readonly string[],
+    io: {
+      readFile(name: string, base: string): Promise<string | null>;
+      writeFile(name: string, contents: string | Uint8Array): void;
+      listFiles(name: string): Promise<string[]>;
+      stderr: { write(text: string | Uint8Array): void };
+    },
+  ): Promise<{ error: Error | null }>;
+}
+const COMPILER: string = 'assemblyscript/asc';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 
@@ -17,7 +30,8 @@ export async function compileKernel(relaxed: boolean): Promise<Uint8Array> {
   const features = relaxed ? ['--enable', 'relaxed-simd'] : [];
   const pages = ['--initialMemory', String(KERNEL_PAGES), '--maximumMemory', String(KERNEL_PAGES)];
   const flags = ['-O3', '--runtime', 'stub', '--noAssert', '--enable', 'simd', ...features, ...pages];
-  const { error } = await compile(['assembly/index.ts', '--outFile', 'kernel.wasm', ...flags], {
+  const compiler = (await import(COMPILER)) as Compiler;
+  const { error } = await compiler.main(['assembly/index.ts', '--outFile', 'kernel.wasm', ...flags], {
     readFile: (name, base) =>
       readFile(join(folder, base === '.' ? '' : base, name), 'utf8').catch(() => null),
     writeFile: (_name, contents) => {
