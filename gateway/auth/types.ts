@@ -65,7 +65,7 @@ export interface Authentication {
 
 export type AuthErrorKind =
   | 'AccessDenied'
-  /** More than one of: Authorization header, SigV4 query, SigV2 query. 400 InvalidArgument. */
+  /** More than one of: Authorization header, SigV4 query, SigV2 query. */
   | 'AmbiguousAuthentication'
   | 'InvalidAccessKeyId'
   | 'SignatureDoesNotMatch'

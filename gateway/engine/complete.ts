@@ -17,7 +17,7 @@ import { PARTS_MAX, scanParts } from './parts.ts';
 import type { StoredPart } from './parts.ts';
 import { EngineError } from './types.ts';
 import type { Checksum, CompletePart, CompleteRequest, WriteResult } from './types.ts';
-import { findUpload } from './uploads.ts';
+import { checkUploadKey, findUpload } from './uploads.ts';
 import type { FoundUpload } from './uploads.ts';
 import { addVersion } from './versions.ts';
 
@@ -85,9 +85,11 @@ async function answerOf(context: Context, request: CompleteRequest): Promise<Wri
 
 async function completeOnce(context: Context, request: CompleteRequest): Promise<WriteResult> {
   const upload = await findUpload(context, request);
-  const { partition } = upload;
+  const { partition, record } = upload;
+  // As on AWS, which reads the key only where the object gets a checksum: other uploads complete without it.
+  if (request.customerKey || record.checksumAlgorithm) checkUploadKey(record, request.customerKey);
   const chosen = choose(context, request.parts, await scanParts(context, partition, request.uploadId));
-  const version = describe(context, request, upload.record, chosen);
+  const version = describe(context, request, record, chosen);
   const tail = newShortId();
   const body = await prepareBody(
     context,

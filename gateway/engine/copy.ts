@@ -13,7 +13,14 @@ import type { OpenedBody } from './reader.ts';
 import { ChunkGone } from './recorded.ts';
 import { segmentsOf } from './segments.ts';
 import { EngineError } from './types.ts';
-import type { ChecksumAlgorithm, CopyRequest, CustomerKey, OpenRequest, WriteResult } from './types.ts';
+import type {
+  ChecksumAlgorithm,
+  CopyRequest,
+  CustomerKey,
+  OpenRequest,
+  SystemHeaders,
+  WriteResult,
+} from './types.ts';
 import { addVersion } from './versions.ts';
 
 const TRIES_MAX = 10;
@@ -80,6 +87,11 @@ export function copy(context: Context, request: CopyRequest): Promise<WriteResul
   });
 }
 
+/** Headers that a copy never takes over. Source: S3 API reference, CopyObject. */
+const NOT_COPIED: ReadonlySet<string> = new Set(['x-amz-storage-class', 'x-amz-website-redirect-location']);
+
+const isCopied = ([name]: SystemHeaders[number]): boolean => !NOT_COPIED.has(name);
+
 type Described = Omit<VersionRecord, 'sequence' | 'versionId' | 'body'>;
 
 async function versionOf(context: Context, request: CopyRequest, source: OpenedBody): Promise<Described> {
@@ -87,7 +99,7 @@ async function versionOf(context: Context, request: CopyRequest, source: OpenedB
   const checksum = await checksumOf(context, request, source);
   const sse = request.sse ?? record.sse;
   return {
-    headers: request.headers ?? record.headers,
+    headers: request.headers ?? [...record.headers.filter(isCopied), ...(request.ownHeaders ?? [])],
     userMetadata: request.userMetadata ?? record.userMetadata,
     tags: request.tags ?? record.tags,
     ...(sse ? { sse } : {}),

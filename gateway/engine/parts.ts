@@ -11,7 +11,6 @@ import { uploadInfo } from './info.ts';
 import { garbageKey, partKey, partsOf } from './keys.ts';
 import type { Hex, PartRecord, PartSummary, UploadRecord } from './model.ts';
 import { settling } from './objects.ts';
-import { checkCustomerKey } from './reader.ts';
 import type { OpenedBody } from './reader.ts';
 import { recordChunks } from './recorded.ts';
 import { justAfter } from './scan.ts';
@@ -26,7 +25,7 @@ import type {
   UploadInfo,
   UploadRef,
 } from './types.ts';
-import { findUpload } from './uploads.ts';
+import { checkUploadKey, findUpload } from './uploads.ts';
 
 /** S3's limit. */
 export const PARTS_MAX = 10_000;
@@ -35,7 +34,7 @@ export async function putPart(context: Context, request: PutPartRequest): Promis
   const { customerKey, signal, body, partNumber } = request;
   assertPartNumber(partNumber);
   const found = await findUpload(context, request);
-  checkCustomerKey(found.record, customerKey);
+  checkUploadKey(found.record, customerKey);
   const declared = found.record.checksumAlgorithm;
   if (declared && body.checksum && body.checksum.algorithm !== declared) {
     throw new EngineError(
@@ -119,7 +118,7 @@ export async function copyPart(
 ): Promise<PartInfo & { sourceVersionId?: string }> {
   assertPartNumber(request.partNumber);
   const found = await findUpload(context, request);
-  checkCustomerKey(found.record, request.customerKey);
+  checkUploadKey(found.record, request.customerKey);
   return withSource(context, request.source, async (source) => {
     const { start, end } = rangeOf(context, request, source);
     const owner = newId();

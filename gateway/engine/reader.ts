@@ -102,7 +102,12 @@ function partRange(
 ): { start: number; end: number; count: number } {
   const sizes = info.parts ? parts.map((part) => part.summary?.size ?? 0) : [info.size];
   if (!Number.isInteger(number) || number < 1 || number > sizes.length) {
-    throw new EngineError('InvalidPartNumber', 'The requested partnumber is not satisfiable');
+    throw new EngineError('InvalidPartNumber', 'The requested partnumber is not satisfiable', {
+      fields: [
+        ['PartNumberRequested', String(number)],
+        ['ActualPartCount', String(sizes.length)],
+      ],
+    });
   }
   const start = sizes.slice(0, number - 1).reduce((sum, size) => sum + size, 0);
   return { start, end: start + sizes[number - 1]!, count: sizes.length };

@@ -147,6 +147,8 @@ export interface CopyRequest {
   readonly key: string;
   /** Attributes to store instead of the source's (REPLACE); absent fields are the source's (COPY). */
   readonly headers?: SystemHeaders;
+  /** Storage class and website redirect: always the copy's own, also where the other headers are the source's. Not beside `headers`. */
+  readonly ownHeaders?: SystemHeaders;
   readonly userMetadata?: Pairs;
   readonly tags?: Pairs;
   readonly sse?: 'AES256';

@@ -10,7 +10,7 @@ import type { Located } from './keyState.ts';
 import { garbageKey, uploadKey } from './keys.ts';
 import type { UploadRecord } from './model.ts';
 import { EngineError } from './types.ts';
-import type { CreateUploadRequest, UploadInfo, UploadRef } from './types.ts';
+import type { CreateUploadRequest, CustomerKey, UploadInfo, UploadRef } from './types.ts';
 
 const UPLOAD_ID = /^[0-9a-f]{32}$/;
 
@@ -79,6 +79,26 @@ export async function findUpload(
   const bytes = await context.kv.get(located.partition, place);
   if (!bytes) throw noSuchUpload();
   return { ...located, place, bytes, record: uploadCodec.decode(bytes) };
+}
+
+/**
+ * Each request that writes to an upload brings the upload's customer key. Another key is a wrong request here, not a denied one: it would
+ * open nothing. @throws EngineError 'InvalidRequest'
+ */
+export function checkUploadKey(
+  { customerKeyMd5 }: UploadRecord,
+  customerKey: CustomerKey | undefined,
+): void {
+  if (customerKeyMd5 === customerKey?.md5) return;
+  if (customerKeyMd5 === undefined) {
+    throw new EngineError('InvalidRequest', 'The encryption parameters are not applicable to this object.');
+  }
+  throw new EngineError(
+    'InvalidRequest',
+    customerKey
+      ? 'The provided encryption parameters did not match the ones used originally.'
+      : 'The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.',
+  );
 }
 
 export async function upload(context: Context, ref: UploadRef): Promise<UploadInfo> {

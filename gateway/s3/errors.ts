@@ -79,8 +79,9 @@ export const AUTH_CODES = {
   IncompleteChunks: 'IncompleteBody',
   ChunkTooSmall: 'InvalidChunkSizeError',
   MalformedTrailer: 'MalformedTrailerError',
-  UnsupportedSignature: 'InvalidRequest',
-  AmbiguousAuthentication: 'InvalidArgument',
+  // AWS answers these two with 400; here a request without one valid signature is denied, whatever else it carries.
+  UnsupportedSignature: 'AccessDenied',
+  AmbiguousAuthentication: 'AccessDenied',
 } as const satisfies Record<AuthErrorKind, S3Code>;
 
 /** Engine errors whose text tells of providers, disks or keys: clients get the code's own message. */

@@ -8,7 +8,8 @@ const SSE = 'x-amz-server-side-encryption';
 const CUSTOMER = '-server-side-encryption-customer-';
 
 /** Key services are for KMS-managed keys, which Shardway does not offer. */
-const KMS_HEADERS = [`${SSE}-aws-kms-key-id`, `${SSE}-context`, `${SSE}-bucket-key-enabled`];
+const KMS_KEY_ID = `${SSE}-aws-kms-key-id`;
+const KMS_HEADERS = [KMS_KEY_ID, `${SSE}-context`, `${SSE}-bucket-key-enabled`];
 
 /** What a write asks of encryption. */
 export interface EncryptionRequest {
@@ -23,23 +24,33 @@ export interface EncryptionRequest {
 export function writeEncryption(headers: RequestHeaders, secure: boolean): EncryptionRequest {
   const asked = headers.get(SSE);
   const customerKey = readCustomerKey(headers, secure);
-  if (asked === undefined) {
-    refuseKms(headers);
-    return customerKey === undefined ? {} : { customerKey };
-  }
-  if (asked === 'aws:kms' || asked === 'aws:kms:dsse') throw notImplemented(SSE);
-  if (asked !== 'AES256') {
+  if (asked !== undefined) checkMethod(headers, asked, customerKey !== undefined);
+  refuseKms(headers);
+  if (asked !== undefined) return { sse: 'AES256' };
+  return customerKey === undefined ? {} : { customerKey };
+}
+
+/** What contradicts itself is wrong before it is unsupported. */
+function checkMethod(headers: RequestHeaders, asked: string, withCustomerKey: boolean): void {
+  const kms = asked === 'aws:kms' || asked === 'aws:kms:dsse';
+  if (!kms && asked !== 'AES256') {
     throw invalidArgument('The encryption method specified is not supported', SSE, asked);
   }
-  if (customerKey !== undefined) {
+  if (withCustomerKey) {
     throw invalidArgument(
       'Server Side Encryption with Customer provided key is incompatible with the encryption method specified',
       SSE,
       asked,
     );
   }
-  refuseKms(headers);
-  return { sse: 'AES256' };
+  if (kms) throw notImplemented(SSE);
+  if (headers.get(KMS_KEY_ID) !== undefined) {
+    throw invalidArgument(
+      `Server Side Encryption with AWS KMS managed key requires HTTP header ${SSE} : aws:kms`,
+      SSE,
+      asked,
+    );
+  }
 }
 
 /** Encryption headers of a read: only a customer key belongs there. @throws as writeEncryption */

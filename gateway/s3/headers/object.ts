@@ -7,6 +7,8 @@ import { encryptionHeaders } from './encryption.ts';
 import { metadataHeaders } from './metadata.ts';
 import { invalidArgument } from './refuse.ts';
 
+const NULL_VERSION = 'null';
+
 /** What GET and HEAD tell of an object version, whatever part of its body they carry. */
 export function objectHeaders(info: ObjectInfo, query: Query): Pairs {
   const headers: (readonly [string, string])[] = [
@@ -22,11 +24,12 @@ export function objectHeaders(info: ObjectInfo, query: Query): Pairs {
   return headers;
 }
 
-/** What the answer to a write tells: how it is encrypted and which version it made. */
+/** What the answer to a write tells: how it is encrypted and which version it made. A null version, of suspended versioning, is not told, as on AWS. */
 export function writeHeaders(result: WriteResult): Pairs {
+  const { info } = result;
   return [
-    ...encryptionHeaders(result.info.customerKeyMd5),
-    ...versionHeaders(result.info),
+    ...encryptionHeaders(info.customerKeyMd5),
+    ...(info.versionId === NULL_VERSION ? [] : versionHeaders(info)),
     ['x-shardway-domain-rule', result.domainRuleKept ? 'kept' : 'not-kept'],
   ];
 }

@@ -23,7 +23,7 @@ const STORAGE_CLASSES: ReadonlySet<string> = new Set([
 export const STORAGE_CLASS_HEADER = 'x-amz-storage-class';
 export const REDIRECT_HEADER = 'x-amz-website-redirect-location';
 
-/** System headers that a write stores. @throws S3Error 'InvalidStorageClass' | 'InvalidRequest' */
+/** System headers that a write stores. @throws S3Error 'InvalidStorageClass' | 'InvalidRedirectLocation' */
 export function systemHeaders(headers: RequestHeaders): SystemHeaders {
   const stored: (readonly [string, string])[] = [
     ['content-type', present(headers, 'content-type') ?? DEFAULT_CONTENT_TYPE],
@@ -34,11 +34,11 @@ export function systemHeaders(headers: RequestHeaders): SystemHeaders {
   }
   const encoding = storedContentEncoding(headers.get('content-encoding'));
   if (encoding !== undefined) stored.push(['content-encoding', encoding]);
-  return [...stored, ...copyableApart(headers)];
+  return [...stored, ...headersOfItsOwn(headers)];
 }
 
-/** Those that a copy takes from its own request even when it keeps the source's metadata. */
-export function copyableApart(headers: RequestHeaders): Pairs {
+/** Storage class and redirect: those that a copy takes from its own request even when it keeps the source's metadata. */
+export function headersOfItsOwn(headers: RequestHeaders): Pairs {
   const stored: (readonly [string, string])[] = [];
   const redirect = websiteRedirect(headers);
   if (redirect !== undefined) stored.push([REDIRECT_HEADER, redirect]);
@@ -82,7 +82,7 @@ function websiteRedirect(headers: RequestHeaders): string | undefined {
   const value = present(headers, REDIRECT_HEADER);
   if (value !== undefined && !/^(?:\/|https?:\/\/)/.test(value)) {
     throw new S3Error(
-      'InvalidRequest',
+      'InvalidRedirectLocation',
       "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
     );
   }

@@ -43,13 +43,14 @@ export function parseTagging(tagging: XmlElement, tagsMax: number): Pairs {
   return checkTags(tags, tagsMax);
 }
 
-/** `<Tagging>` as GetObjectTagging and GetBucketTagging answer it. */
+/** `<Tagging>` as GetObjectTagging and GetBucketTagging answer it: a set, so in the order of its keys, however it was sent. */
 export function taggingElement(tags: Pairs): Markup {
+  const sorted = tags.toSorted(([a], [b]) => (a < b ? -1 : 1));
   return rootElement(
     'Tagging',
     element(
       'TagSet',
-      tags.map(([key, value]) => element('Tag', element('Key', key), element('Value', value))),
+      sorted.map(([key, value]) => element('Tag', element('Key', key), element('Value', value))),
     ),
   );
 }

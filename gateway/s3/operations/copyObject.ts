@@ -1,4 +1,4 @@
-import type { CopyRequest, ObjectStore, OpenRequest, SystemHeaders } from '../../engine/types.ts';
+import type { CopyRequest, ObjectStore } from '../../engine/types.ts';
 import { S3Error } from '../errors.ts';
 import { checksumElements } from '../headers/checksumXml.ts';
 import { quoteEntityTag, writeConditions } from '../headers/conditions.ts';
@@ -9,7 +9,7 @@ import { effectiveHeaders } from '../headers/effective.ts';
 import { writeEncryption } from '../headers/encryption.ts';
 import { userMetadata } from '../headers/metadata.ts';
 import { writeHeaders } from '../headers/object.ts';
-import { REDIRECT_HEADER, STORAGE_CLASS_HEADER, copyableApart, systemHeaders } from '../headers/system.ts';
+import { REDIRECT_HEADER, STORAGE_CLASS_HEADER, headersOfItsOwn, systemHeaders } from '../headers/system.ts';
 import { taggingHeader } from '../headers/tagging.ts';
 import { target } from '../headers/target.ts';
 import { refuseAcl, refuseObjectLock } from '../headers/unsupported.ts';
@@ -30,7 +30,7 @@ export const copyObject: S3Operation = {
     refuseAcl(headers);
     refuseObjectLock(headers);
     const copy = parseCopy(request, headers, context.secure);
-    return patient(request, copying(carryOut(context.store, copy, headers)));
+    return patient(request, copying(carryOut(context.store, copy)));
   },
 };
 
@@ -40,10 +40,9 @@ function parseCopy(request: S3Request, headers: RequestHeaders, secure: boolean)
   const copy: CopyRequest = {
     ...target(request),
     source: copySourceRequest(headers, secure),
-    ...(replaces(headers, 'metadata') && {
-      headers: systemHeaders(headers),
-      userMetadata: userMetadata(headers),
-    }),
+    ...(replaces(headers, 'metadata')
+      ? { headers: systemHeaders(headers), userMetadata: userMetadata(headers) }
+      : { ownHeaders: headersOfItsOwn(headers) }),
     ...(replaces(headers, 'tagging') && { tags: taggingHeader(headers) ?? [] }),
     ...writeEncryption(headers, secure),
     ...(algorithm !== undefined && { checksumAlgorithm: algorithm }),
@@ -69,19 +68,12 @@ function changesNothing(copy: CopyRequest, headers: RequestHeaders): boolean {
     copy.tags === undefined &&
     copy.checksumAlgorithm === undefined &&
     encryption === undefined &&
-    !namesItsOwn(headers)
+    [STORAGE_CLASS_HEADER, REDIRECT_HEADER].every((name) => (headers.get(name) ?? '') === '')
   );
 }
 
-/** Storage class and redirect come from the copy's own request, whatever the metadata directive says. */
-function namesItsOwn(headers: RequestHeaders): boolean {
-  return [STORAGE_CLASS_HEADER, REDIRECT_HEADER].some((name) => (headers.get(name) ?? '') !== '');
-}
-
-async function carryOut(store: ObjectStore, copy: CopyRequest, headers: RequestHeaders): Promise<S3Response> {
-  const request =
-    copy.headers === undefined && namesItsOwn(headers) ? await mergeHeaders(store, copy, headers) : copy;
-  const result = await store.copy(request);
+async function carryOut(store: ObjectStore, copy: CopyRequest): Promise<S3Response> {
+  const result = await store.copy(copy);
   const { info } = result;
   return xmlResponse(
     rootElement(
@@ -92,18 +84,4 @@ async function carryOut(store: ObjectStore, copy: CopyRequest, headers: RequestH
     ),
     [...copiedVersionHeaders(copy.source, result.sourceVersionId), ...writeHeaders(result)],
   );
-}
-
-/** The source's metadata with the request's storage class and redirect; the version that was looked at is the one that is copied. */
-async function mergeHeaders(
-  store: ObjectStore,
-  copy: CopyRequest,
-  headers: RequestHeaders,
-): Promise<CopyRequest> {
-  const info = await store.stat(copy.source);
-  const kept: SystemHeaders = info.headers.filter(
-    ([name]) => name !== STORAGE_CLASS_HEADER && name !== REDIRECT_HEADER,
-  );
-  const source: OpenRequest = info.versioned ? { ...copy.source, versionId: info.versionId } : copy.source;
-  return { ...copy, source, headers: [...kept, ...copyableApart(headers)] };
 }
