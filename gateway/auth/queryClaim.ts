@@ -94,7 +94,8 @@ function parseCredential(text: string, expectation: Expectation): CredentialScop
 function parseExpires(text: string): number {
   if (!/^-?\d{1,15}$/.test(text)) malformed('X-Amz-Expires should be a number');
   const expires = Number(text);
-  if (expires < 1) malformed('X-Amz-Expires must be at least 1 second');
+  // Over before it began: denied like any other that has expired.
+  if (expires < 1) throw new AuthError('RequestExpired', 'Request has expired', [['X-Amz-Expires', text]]);
   if (expires > EXPIRES_S_MAX) {
     malformed(
       `X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than ${EXPIRES_S_MAX} seconds`,

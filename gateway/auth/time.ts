@@ -9,7 +9,7 @@ export interface Timestamp {
 
 const BASIC = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/;
 const RFC_1123 =
-  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|UTC|\+0000)$/;
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|UTC|[+-]0000)$/;
 
 /** ISO 8601 basic (20251123T101112Z) only: the form of X-Amz-Date in a query. */
 export function parseBasicTimestamp(text: string): Timestamp | undefined {
@@ -21,7 +21,7 @@ export function parseBasicTimestamp(text: string): Timestamp | undefined {
   return basicTimestamp(ms) === text ? { ms, basic: text } : undefined;
 }
 
-/** ISO 8601 basic, or RFC 1123 (Sun, 23 Nov 2025 10:11:12 GMT): the forms of the x-amz-date and Date headers. */
+/** ISO 8601 basic, or RFC 1123 (Sun, 23 Nov 2025 10:11:12 GMT): the forms of the x-amz-date and Date headers. botocore writes `-0000`. */
 export function parseTimestamp(text: string): Timestamp | undefined {
   const basic = parseBasicTimestamp(text);
   if (basic !== undefined || !RFC_1123.test(text)) return basic;

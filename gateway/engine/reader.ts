@@ -64,7 +64,7 @@ function infoOf(request: OpenRequest, found: FoundObject, parts: readonly BodyPa
 }
 
 /** @throws EngineError 'InvalidRequest' (key missing or not applicable) | 'AccessDenied' (another key) */
-export function checkCustomerKey(
+function checkCustomerKey(
   { customerKeyMd5 }: { readonly customerKeyMd5?: string },
   customerKey: CustomerKey | undefined,
 ): void {

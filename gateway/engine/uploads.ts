@@ -85,10 +85,7 @@ export async function findUpload(
  * Each request that writes to an upload brings the upload's customer key. Another key is a wrong request here, not a denied one: it would
  * open nothing. @throws EngineError 'InvalidRequest'
  */
-export function checkUploadKey(
-  { customerKeyMd5 }: UploadRecord,
-  customerKey: CustomerKey | undefined,
-): void {
+export function checkUploadKey({ customerKeyMd5 }: UploadRecord, customerKey: CustomerKey | undefined): void {
   if (customerKeyMd5 === customerKey?.md5) return;
   if (customerKeyMd5 === undefined) {
     throw new EngineError('InvalidRequest', 'The encryption parameters are not applicable to this object.');

@@ -80,7 +80,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const server = listener(options, limits);
   server.on('request', accept(false));
   server.on('checkContinue', accept(true));
-  // An expectation that nobody knows is refused by the handler, after authentication.
+  // An expectation other than 100-continue is ignored, as on AWS and as RFC 9110 10.1.1 allows. Node would answer 417 by itself.
   server.on('checkExpectation', accept(false));
   server.on('connect', (_request, socket) => endWithError(socket, 'MethodNotAllowed'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {

@@ -23,10 +23,6 @@ export const S3_CODES = {
   },
   EntityTooLarge: { status: 400, message: 'Your proposed upload exceeds the maximum allowed size.' },
   EntityTooSmall: { status: 400, message: 'Your proposed upload is smaller than the minimum allowed size.' },
-  ExpectationFailed: {
-    status: 417,
-    message: 'The Expect header names an expectation other than 100-continue.',
-  },
   IllegalLocationConstraintException: {
     status: 400,
     message: 'The location constraint is incompatible with the region of this endpoint.',

@@ -72,8 +72,6 @@ function parseRequest(
   const host = headers.get('host') ?? '';
   // Routing by one name and signing for another would be two requests in one.
   if (wire.authority !== undefined && wire.authority !== host.toLowerCase()) throw new S3Error('InvalidURI');
-  const expect = headers.get('expect');
-  if (expect !== undefined && expect.toLowerCase() !== '100-continue') throw new S3Error('ExpectationFailed');
   const coding = headers.get('transfer-encoding');
   if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
     throw new S3Error('NotImplemented', undefined, { fields: [['Header', 'Transfer-Encoding']] });

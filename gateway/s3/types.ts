@@ -47,7 +47,7 @@ export interface Payload {
   trailer(name: string): string | undefined;
 }
 
-export type ResponseBody = string | Uint8Array | AsyncIterable<Uint8Array>;
+type ResponseBody = string | Uint8Array | AsyncIterable<Uint8Array>;
 
 export interface S3Response {
   readonly status: number;

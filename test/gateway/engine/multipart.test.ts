@@ -171,15 +171,35 @@ describe.each([1, 4])('multipart uploads, %i partitions', (partitions) => {
     };
     const uploadId = await start(store, { customerKey: customerKey(1) });
     expect(await kindOf(part(store, uploadId, 1, 'x'))).toBe('InvalidRequest');
-    expect(await kindOf(part(store, uploadId, 1, 'x', { customerKey: customerKey(2) }))).toBe('AccessDenied');
+    expect(await kindOf(part(store, uploadId, 1, 'x', { customerKey: customerKey(2) }))).toBe(
+      'InvalidRequest',
+    );
     const parts = [
       await part(store, uploadId, 1, 'hello hello', { customerKey: customerKey(1) }),
       await part(store, uploadId, 2, '!', { customerKey: customerKey(1) }),
     ];
-    await store.completeUpload({ bucket: 'b', key: 'k', uploadId, parts: chosen(parts) });
+    const request = { bucket: 'b', key: 'k', uploadId, parts: chosen(parts) };
+    expect(await kindOf(store.completeUpload({ ...request, customerKey: customerKey(2) }))).toBe(
+      'InvalidRequest',
+    );
+    await store.completeUpload(request);
     expect(await kindOf(store.open({ bucket: 'b', key: 'k' }))).toBe('InvalidRequest');
     const bytes = await readAll(store, { bucket: 'b', key: 'k', customerKey: customerKey(1) });
     expect(bytes.toString()).toBe('hello hello!');
+  });
+
+  test('SSE-C with a checksum: completing takes the key too', async () => {
+    const { store } = await withBucket(partitions);
+    const key = Buffer.alloc(32, 1);
+    const customerKey = { key, md5: md5(key).toString('base64') };
+    const uploadId = await start(store, { customerKey, checksumAlgorithm: 'CRC32' });
+    const parts = [await part(store, uploadId, 1, 'x', { customerKey })];
+    const request = { bucket: 'b', key: 'k', uploadId, parts: chosen(parts) };
+    expect(await kindOf(store.completeUpload(request))).toBe('InvalidRequest');
+    const { info } = await store.completeUpload({ ...request, customerKey });
+    expect(info.customerKeyMd5).toBe(customerKey.md5);
+    const open = await start(store, {});
+    expect(await kindOf(part(store, open, 1, 'x', { customerKey }))).toBe('InvalidRequest');
   });
 
   test('a body too long for its version record lies in pages, and leaves none behind', async () => {

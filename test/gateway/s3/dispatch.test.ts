@@ -34,24 +34,21 @@ const fabricated = `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=hos
 const presigned = `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${encodeURIComponent(credential)}&X-Amz-Date=${date}&X-Amz-Expires=60&X-Amz-SignedHeaders=host`;
 
 /** Ways of not being who one says; headers and query. */
-const FORMS: Record<string, readonly [status: number, headers: Record<string, string>, query?: string]> = {
-  nothing: [403, {}],
-  'a credential in the query alone': [403, {}, `X-Amz-Credential=${encodeURIComponent(credential)}`],
+const FORMS: Record<string, readonly [headers: Record<string, string>, query?: string]> = {
+  nothing: [{}],
+  'a credential in the query alone': [{}, `X-Amz-Credential=${encodeURIComponent(credential)}`],
   'a fabricated signature': [
-    403,
     { authorization: fabricated, 'x-amz-date': date, 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' },
   ],
   'a fabricated signature of an unsigned trailer': [
-    403,
     {
       authorization: fabricated,
       'x-amz-date': date,
       'x-amz-content-sha256': 'STREAMING-UNSIGNED-PAYLOAD-TRAILER',
     },
   ],
-  'a fabricated presigned URL': [403, {}, `${presigned}&X-Amz-Signature=${'0'.repeat(64)}`],
+  'a fabricated presigned URL': [{}, `${presigned}&X-Amz-Signature=${'0'.repeat(64)}`],
   'an unknown key': [
-    403,
     {
       authorization: fabricated.replace(ACCESS_KEY, 'AKIAUNKNOWN'),
       'x-amz-date': date,
@@ -59,15 +56,16 @@ const FORMS: Record<string, readonly [status: number, headers: Record<string, st
     },
   ],
   'signature version 2': [
-    400,
     { authorization: `AWS ${ACCESS_KEY}:AAAAAAAAAAAAAAAAAAAAAAAAAAA=`, date: new Date().toUTCString() },
   ],
-  'a bearer token': [400, { authorization: 'Bearer abc' }],
+  'a bearer token': [{ authorization: 'Bearer abc' }],
+  'an empty header': [{ authorization: '' }],
+  'two forms at once': [{ authorization: fabricated }, `${presigned}&X-Amz-Signature=${'0'.repeat(64)}`],
 };
 
 describe('who cannot show who he is', () => {
   test.each(Object.keys(FORMS))('with %s: refused on every route, and no store is asked', async (form) => {
-    const [status, headers, query = ''] = FORMS[form] as (typeof FORMS)[string];
+    const [headers, query = ''] = FORMS[form] as (typeof FORMS)[string];
     gateway.calls.length = 0;
     for (const { method, target, query: selectors = [], headers: names = [] } of ENTRIES) {
       const search = [...selectors, query].filter((part) => part !== '').join('&');
@@ -77,7 +75,7 @@ describe('who cannot show who he is', () => {
           lines.map(([name, value]) => `${name}: ${value}\r\n`).join('') +
           '\r\n',
       );
-      expect(response.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
+      expect(response.slice(0, 12)).toBe('HTTP/1.1 403');
       expect(response).not.toContain('100 Continue');
     }
     expect(gateway.calls).toEqual([]);
@@ -158,8 +156,11 @@ describe('signed requests', () => {
     expect([response.status, codeIn(response)]).toEqual([411, 'MissingContentLength']);
   });
 
-  test('an expectation or a coding that nobody knows', async () => {
-    expect((await gateway.fetch('GET', '/bucket', { headers: { expect: 'tea' } })).status).toBe(417);
+  test('an expectation that nobody knows is ignored', async () => {
+    expect((await gateway.fetch('GET', '/bucket', { headers: { expect: 'tea' } })).status).toBe(200);
+  });
+
+  test('a coding that nobody knows', async () => {
     const coded = await gateway.fetch('PUT', '/bucket/k', {
       headers: { 'transfer-encoding': 'gzip, chunked' },
     });

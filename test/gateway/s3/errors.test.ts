@@ -69,6 +69,11 @@ describe('mapping', () => {
     expect(headersOf(error).get('x-amz-bucket-region')).toBe('eu-west-1');
     expect(toS3Error(new AuthError('RequestExpired', 'Request has expired')).code).toBe('AccessDenied');
   });
+
+  test.each(['UnsupportedSignature', 'AmbiguousAuthentication'] as const)('%s is denied', (kind) => {
+    const { status, code, message } = toS3Error(new AuthError(kind, 'Please use another.'));
+    expect([status, code, message]).toEqual([403, 'AccessDenied', 'Please use another.']);
+  });
 });
 
 describe('response', () => {

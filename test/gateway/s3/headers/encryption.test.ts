@@ -74,6 +74,8 @@ describe('server-side encryption', () => {
     [{ [SSE]: 'AES256', [`${SSE}-bucket-key-enabled`]: 'true' }, 'NotImplemented'],
     [{ [SSE]: 'rot13' }, 'InvalidArgument'],
     [{ [SSE]: 'AES256', ...customer() }, 'InvalidArgument'],
+    [{ [SSE]: 'aws:kms', ...customer() }, 'InvalidArgument'],
+    [{ [SSE]: 'AES256', [`${SSE}-aws-kms-key-id`]: 'k' }, 'InvalidArgument'],
   ])('%o: %s', (headers, code) => {
     expect(codeOf(() => writeEncryption(headersOf(headers), true))).toBe(code);
   });

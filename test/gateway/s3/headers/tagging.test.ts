@@ -83,9 +83,22 @@ describe('<Tagging>', () => {
     fc.assert(
       fc.property(tags, (pairs) => {
         fc.pre(pairs.every(([key]) => !key.toLowerCase().startsWith('aws:')));
-        expect(parseTagging(parseXml(document(pairs), 'Tagging'), OBJECT_TAGS_MAX)).toEqual(pairs);
+        expect(parseTagging(parseXml(document(pairs), 'Tagging'), OBJECT_TAGS_MAX)).toEqual(
+          pairs.toSorted(([a], [b]) => (a < b ? -1 : 1)),
+        );
       }),
     );
+  });
+
+  test('is answered in the order of its keys', () => {
+    const pairs = [
+      ['foo', 'bar'],
+      ['bar', ''],
+    ] as const;
+    expect(parseTagging(parseXml(document(pairs), 'Tagging'), OBJECT_TAGS_MAX)).toEqual([
+      ['bar', ''],
+      ['foo', 'bar'],
+    ]);
   });
 
   test('buckets may have more than objects', () => {

@@ -88,8 +88,22 @@ describe('CopyObject', () => {
       ContentType: 'text/plain',
       Metadata: { a: 'b' },
     });
+    expect((await head('classed')).WebsiteRedirectLocation).toBeUndefined();
     await copy('classed', 'classed', { StorageClass: 'STANDARD' });
     expect((await head('classed')).StorageClass).toBeUndefined();
+  });
+
+  test("the source's storage class and redirect are not the copy's", async () => {
+    await put('source', { ...DESCRIBED, StorageClass: 'STANDARD_IA', WebsiteRedirectLocation: '/old' });
+    await copy('source', 'plain');
+    const shown = await head('plain');
+    expect([shown.StorageClass, shown.WebsiteRedirectLocation, shown.ContentType]).toEqual([
+      undefined,
+      undefined,
+      'text/plain',
+    ]);
+    await copy('source', 'redirected', { WebsiteRedirectLocation: '/new' });
+    expect((await head('redirected')).WebsiteRedirectLocation).toBe('/new');
   });
 
   test('onto itself only with a change', async () => {

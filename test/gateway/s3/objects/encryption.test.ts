@@ -95,6 +95,8 @@ describe('customer keys over TLS', () => {
     expect(SSECustomerKeyMD5).toBe(key.SSECustomerKeyMD5);
     const part = { ...target, UploadId, PartNumber: 1, Body: 'secret' };
     expect((await failure(client.send(new UploadPartCommand(part)))).code).toBe('InvalidRequest');
+    const wrong = await failure(client.send(new UploadPartCommand({ ...part, ...customerKey() })));
+    expect([wrong.status, wrong.code]).toEqual([400, 'InvalidRequest']);
     const { ETag } = await client.send(new UploadPartCommand({ ...part, ...key }));
     await client.send(
       new CompleteMultipartUploadCommand({

@@ -93,6 +93,10 @@ describe('GetObject', () => {
     await output.Body?.transformToByteArray();
     const error = await failure(get({ PartNumber: 2 }));
     expect([error.status, error.code]).toEqual([416, 'InvalidPartNumber']);
+    await expect(get({ PartNumber: 2 })).rejects.toMatchObject({
+      PartNumberRequested: '2',
+      ActualPartCount: '1',
+    });
     expect((await failure(get({ PartNumber: 1, Range: 'bytes=0-1' }))).code).toBe('InvalidRequest');
     expect((await failure(get({ PartNumber: 0 }))).code).toBe('InvalidArgument');
   });

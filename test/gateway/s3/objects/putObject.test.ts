@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import {
+  CopyObjectCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  PutBucketVersioningCommand,
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import type { PutObjectCommandInput } from '@aws-sdk/client-s3';
@@ -47,6 +49,18 @@ describe('PutObject', () => {
     );
     expect(first.VersionId).toMatch(/./);
     expect(second.VersionId).not.toBe(first.VersionId);
+  });
+
+  test('does not name the null version of suspended versioning; reads do', async () => {
+    const { client } = gateway;
+    const target = { Bucket: await makeBucket(client, true), Key: 'k' };
+    await client.send(
+      new PutBucketVersioningCommand({ ...target, VersioningConfiguration: { Status: 'Suspended' } }),
+    );
+    expect((await client.send(new PutObjectCommand({ ...target, Body: 'x' }))).VersionId).toBeUndefined();
+    const source = { ...target, CopySource: `${target.Bucket}/k`, MetadataDirective: 'REPLACE' } as const;
+    expect((await client.send(new CopyObjectCommand(source))).VersionId).toBeUndefined();
+    expect((await client.send(new HeadObjectCommand(target))).VersionId).toBe('null');
   });
 
   test.each(['a/b', 'a//b', '../x', 'ends/', 'space + plus', 'ä€𝄞', 'q?&=#%25\'"<>'])(
