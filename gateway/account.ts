@@ -3,7 +3,7 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateRootCredential } from './auth/secrets.ts';
 import type { KeyPair } from './auth/secrets.ts';
-import { ConfigError } from './config.ts';
+import { ConfigError, settingError } from './config.ts';
 import type { Config } from './config.ts';
 
 /** The one account of a data folder: its owner id outlives every key. */
@@ -18,7 +18,9 @@ export interface Account {
 
 /** Reads the account of the data folder, making it at the first start. */
 export async function openAccount(config: Config): Promise<Account> {
-  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  await mkdir(config.data, { recursive: true, mode: 0o700 }).catch((error: Error) => {
+    throw settingError('data', `cannot be used as a folder: ${error.message}`, error);
+  });
   const { value: account } = await readOrMake(join(config.data, 'account.json'), ['owner'], () => ({
     // As long as AWS's canonical user ids.
     owner: randomBytes(32).toString('hex'),

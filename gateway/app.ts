@@ -1,22 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createHasher, formatProfile } from '#erasure';
 import {
   Maintenance,
   chooseProviders,
   createChunkStore,
-  defaultProviderList,
-  measured,
-  openProviders,
-  parseProviderList,
   systemClock,
   systemRandom,
+  writeQuorum,
 } from '#placement';
 import type { ChunkCatalog, ProviderRegistry } from '#placement';
-import { openAccount, readPem } from './account.ts';
+import { openAccount } from './account.ts';
 import type { Account } from './account.ts';
 import { publishAddress, withdrawAddress } from './admin/address.ts';
 import { createMetrics } from './admin/metrics.ts';
@@ -29,7 +24,7 @@ import type { ManagedCredentialStore } from './auth/credentials.ts';
 import { createAuthenticator } from './auth/sigv4.ts';
 import type { Summary } from './banner.ts';
 import { ConfigError } from './config.ts';
-import type { Address, Config } from './config.ts';
+import type { Config } from './config.ts';
 import { createCatalog } from './engine/catalog.ts';
 import { keyFilePath } from './engine/keyFile.ts';
 import { openKeyring } from './engine/keyring.ts';
@@ -38,9 +33,12 @@ import { openObjectStore } from './engine/store.ts';
 import type { Engine } from './engine/store.ts';
 import { createHttpServer } from './http/server.ts';
 import { createJobs } from './jobs.ts';
+import { close, listen, listening, readTls, urlOf } from './listening.ts';
 import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
+import { logMaintenance } from './maintenanceLog.ts';
 import { openKeyValueStore } from './metadata/open.ts';
+import { openRegistry, providerStatus, watchProviders } from './providers.ts';
 import { createS3Handler } from './s3/dispatch.ts';
 
 export interface Gateway {
@@ -49,8 +47,8 @@ export interface Gateway {
   stop(drainMs: number): Promise<void>;
 }
 
-const PROVIDERS_NOTE = 'providers.known';
 const KEYS_NOTE = 'keys.first';
+const OWNER_NOTE = 'account.owner';
 
 /**
  * The composition root: the only place that sees every room.
@@ -78,19 +76,17 @@ async function compose(
   closeAll: () => Promise<void>,
 ): Promise<Gateway> {
   const account = await openAccount(config);
-  const tls = config.tls && {
-    cert: await readPem(config.tls.certFile),
-    key: await readPem(config.tls.keyFile),
-  };
+  const tls = await readTls(config.tls);
   const kv = await openKeyValueStore(config.metadata, config.data);
   closers.push(() => kv.close());
   const catalog = createCatalog(kv);
+  await checkOwner(config, catalog, account);
   const keyring = await openKeys(config, catalog);
   const credentials = await openCredentials(config, account, keyring);
   let metrics: Metrics | undefined;
-  const providers = await openRegistry(config, catalog, () => metrics);
+  const { providers, warnings } = await openRegistry(config, catalog, () => metrics);
   closers.push(() => providers.close());
-  for (const warning of providers.warnings) log.warn(warning);
+  for (const warning of warnings) log.warn(warning);
   const chunks = createChunkStore({
     providers,
     catalog,
@@ -116,10 +112,7 @@ async function compose(
     choose: chooseProviders,
     clock: systemClock,
     isPending: (chunk) => engine.isPending(chunk),
-    onEvent: (event) => {
-      if (event.kind === 'failed') log.error({ err: event.error, job: event.job }, 'a background job failed');
-      else log.info({ event: event.kind, report: event.report }, `background ${event.kind}`);
-    },
+    onEvent: (event) => logMaintenance(log, event),
   });
 
   metrics = createMetrics({
@@ -145,7 +138,9 @@ async function compose(
     uploadMemory: config.uploadMemory,
     ...(tls && { tls }),
   });
-  const s3Address = await server.listen(config.listen.port, config.listen.host);
+  const s3Address = await listening('listen', config.listen, () =>
+    server.listen(config.listen.port, config.listen.host),
+  );
   const endpoint = urlOf(tls ? 'https' : 'http', config.listen, s3Address);
   closers.push(() => server.drain(0));
 
@@ -168,16 +163,21 @@ async function compose(
   };
   const token = randomBytes(32).toString('hex');
   const admin = createAdminServer({ operator, registry: metrics.registry, token });
-  const adminUrl = urlOf('http', config.adminListen, await listen(admin, config.adminListen));
+  const adminAddress = await listening('adminListen', config.adminListen, () =>
+    listen(admin, config.adminListen),
+  );
+  const adminUrl = urlOf('http', config.adminListen, adminAddress);
   closers.push(() => close(admin));
   await publishAddress(config.data, { url: adminUrl, token, pid: process.pid });
   closers.push(() => withdrawAddress(config.data));
   maintenance.start();
+  const unwatch = watchProviders(providers, log);
+  closers.push(async () => unwatch());
   closers.push(() => maintenance.stop());
   log.info({ endpoint, adminUrl, version }, 'serving');
 
   return {
-    summary: summaryOf(config, version, account, endpoint, adminUrl, providers.warnings),
+    summary: summaryOf(config, version, account, endpoint, adminUrl, warnings),
     async stop(drainMs) {
       ready = false;
       log.info('draining');
@@ -186,6 +186,17 @@ async function compose(
       log.info('stopped');
     },
   };
+}
+
+/** Buckets belong to their owner: under another one, as after the loss of its file, no key could reach them. @throws ConfigError */
+async function checkOwner(config: Config, catalog: ChunkCatalog, { owner }: Account): Promise<void> {
+  const expected = await catalog.getNote(OWNER_NOTE);
+  if (expected === undefined) await catalog.setNote(OWNER_NOTE, owner);
+  else if (expected !== owner) {
+    throw new ConfigError(
+      `${join(config.data, 'account.json')} does not belong to the data in ${config.data}: restore it from its backup, or set its owner to ${expected}`,
+    );
+  }
 }
 
 /**
@@ -227,36 +238,6 @@ async function openCredentials(
   });
 }
 
-/** Opens the providers under the identities of the last run, and keeps them for the next. */
-async function openRegistry(
-  config: Config,
-  catalog: ChunkCatalog,
-  metrics: () => Metrics | undefined,
-): Promise<ProviderRegistry> {
-  const known = await catalog.getNote(PROVIDERS_NOTE);
-  const shards = config.profile.data + config.profile.parity;
-  const providers = await openProviders({
-    entries:
-      config.providers === undefined
-        ? defaultProviderList(join(config.data, 'providers'), shards)
-        : parseProviderList(config.providers.join(',')),
-    known: known === undefined ? [] : (JSON.parse(known) as ReturnType<ProviderRegistry['identities']>),
-    clock: systemClock,
-    decorate: (transport, info) =>
-      measured(transport, systemClock, ({ kind, latencyMs, failure }) =>
-        metrics()?.onProviderCall({
-          provider: info.id,
-          kind,
-          outcome: failure ?? 'ok',
-          seconds: latencyMs / 1000,
-        }),
-      ),
-  });
-  const identities = JSON.stringify(providers.identities());
-  if (identities !== known) await catalog.setNote(PROVIDERS_NOTE, identities);
-  return providers;
-}
-
 async function awaitingRepair(catalog: ChunkCatalog): Promise<number> {
   let count = 0;
   for (let after: string | undefined; ;) {
@@ -265,23 +246,6 @@ async function awaitingRepair(catalog: ChunkCatalog): Promise<number> {
     after = page.at(-1);
     if (after === undefined) return count;
   }
-}
-
-function providerStatus(providers: ProviderRegistry): GatewayStatus['providers'] {
-  const writable = new Set(
-    providers
-      .candidates()
-      .filter(({ weight }) => weight > 0)
-      .map(({ info }) => info.id),
-  );
-  return providers.all().map(({ info }) => ({
-    id: info.id,
-    endpoint: info.endpoint,
-    state: info.state,
-    writable: writable.has(info.id),
-    capacityBytes: info.capacity,
-    freeBytes: info.free,
-  }));
 }
 
 async function gatewayStatus(parts: {
@@ -294,8 +258,10 @@ async function gatewayStatus(parts: {
   awaiting: number;
 }): Promise<GatewayStatus> {
   const { config, providers } = parts;
+  // What an operator asks about now, not what the last probe saw.
+  await providers.probe();
   const status = providerStatus(providers);
-  const writeQuorum = config.profile.data + Math.ceil(config.profile.parity / 2);
+  const quorum = writeQuorum(config.profile);
   return {
     version: parts.version,
     endpoint: parts.endpoint,
@@ -306,8 +272,8 @@ async function gatewayStatus(parts: {
     buckets: (await parts.engine.store.listBuckets()).buckets.length,
     chunksAwaitingRepair: parts.awaiting,
     providers: status,
-    writeQuorum,
-    writable: status.filter(({ writable }) => writable).length >= writeQuorum,
+    writeQuorum: quorum,
+    writable: status.filter(({ writable }) => writable).length >= quorum,
   };
 }
 
@@ -331,24 +297,4 @@ function summaryOf(
     credentialsFile: account.credentialsFile,
     warnings,
   };
-}
-
-async function listen(server: Server, address: Address): Promise<AddressInfo> {
-  return await new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, () => resolve(server.address() as AddressInfo));
-  });
-}
-
-async function close(server: Server): Promise<void> {
-  await new Promise((resolve) => {
-    server.close(resolve);
-    server.closeAllConnections();
-  });
-}
-
-/** A URL that works from this machine, whatever the address listened on. */
-function urlOf(scheme: string, { host }: Address, { port }: AddressInfo): string {
-  const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-  return `${scheme}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }

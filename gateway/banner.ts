@@ -17,7 +17,7 @@ export interface Summary {
 /** Endpoint, keys, and snippets to paste. */
 export function banner(summary: Summary): string {
   const { endpoint, region, accessKey } = summary;
-  const secret = summary.newSecretKey ?? '<secret key>';
+  const secret = summary.newSecretKey ?? 'YOUR_SECRET_KEY';
   const keys =
     summary.newSecretKey === undefined
       ? `Access key  ${accessKey}${summary.credentialsFile === undefined ? ' (from the environment)' : `\nSecret key  in ${summary.credentialsFile}`}`

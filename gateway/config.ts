@@ -209,9 +209,15 @@ export function dataFolder(
   return resolve(value === undefined || value === '' ? SETTINGS.data.fallback : value);
 }
 
-function fail(name: SettingName, why: string): never {
+/** What is wrong with a setting, under the names that the operator knows it by. */
+export function settingError(name: SettingName, why: string, cause?: unknown): ConfigError {
   const setting: Setting = SETTINGS[name];
-  throw new ConfigError(`${setting.env}${setting.flag === undefined ? '' : ` (--${setting.flag})`} ${why}`);
+  const flag = setting.flag === undefined ? '' : ` (--${setting.flag})`;
+  return new ConfigError(`${setting.env}${flag} ${why}`, { cause });
+}
+
+function fail(name: SettingName, why: string): never {
+  throw settingError(name, why);
 }
 
 function address(name: SettingName, text: string): Address {

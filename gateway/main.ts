@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { AdminClient, NoGatewayError } from './admin/client.ts';
 import type { GatewayStatus, JobReport, KeyInfo } from './admin/types.ts';
 import { startGateway } from './app.ts';
+import { CredentialError } from './auth/secrets.ts';
 import { banner } from './banner.ts';
 import { ConfigError, SETTINGS, dataFolder, readConfig } from './config.ts';
 import type { Flags, Setting, SettingName } from './config.ts';
@@ -79,8 +80,9 @@ function keyCommands(key: Command, done: (code: number) => void): void {
     (act: (client: AdminClient, name: string) => Promise<unknown>, text: (result: unknown) => string) =>
     async (name: string | undefined, options: OutputOptions): Promise<void> => {
       const result = await act(await connect(options), name ?? '');
-      const json = options.json === true && result !== undefined;
-      process.stdout.write(json ? `${JSON.stringify(result, undefined, 2)}\n` : text(result));
+      const said = text(result);
+      const shown = result ?? { accessKey: name, result: said.trim() };
+      process.stdout.write(options.json === true ? `${JSON.stringify(shown, undefined, 2)}\n` : said);
       done(EXIT.ok);
     };
   const pair = (result: unknown): string => {
@@ -217,7 +219,7 @@ async function main(): Promise<number> {
 }
 
 function report(error: unknown): number {
-  if (error instanceof ConfigError) {
+  if (error instanceof ConfigError || (error instanceof CredentialError && error.kind === 'WeakSecret')) {
     process.stderr.write(`shardway: ${error.message}\n`);
     return EXIT.usage;
   }

@@ -1,4 +1,4 @@
-import { closeQuietly, fsync, open } from './fileCalls.ts';
+import { closeQuietly, fsync, openDirectory } from './fileCalls.ts';
 
 /**
  * Makes names in directories durable by group commit: a change made before `sync` is called is covered by a sync that
@@ -58,7 +58,7 @@ class Directory {
   }
 
   async #synchronise(): Promise<void> {
-    this.#fd ??= await open(this.#path, 'r');
+    this.#fd ??= await openDirectory(this.#path);
     try {
       await this.#fsync(this.#fd);
     } catch (error) {

@@ -7,12 +7,42 @@ export const open = promisify(fs.open);
 export const close = promisify(fs.close);
 export const fdatasync = promisify(fs.fdatasync);
 export const fsync = promisify(fs.fsync);
-export const fstat = promisify(fs.fstat);
+const fstat = promisify(fs.fstat);
 export const link = promisify(fs.link);
 export const rename = promisify(fs.rename);
 export const unlink = promisify(fs.unlink);
 const readOnce = promisify(fs.read);
 const writevOnce = promisify(fs.writev);
+
+const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
+
+/**
+ * Opens a file that a provider should have, and tells its size. Anything else under its name is refused: to open a FIFO would
+ * block a thread of the pool for ever, and a link leads out of the provider's directory.
+ * @throws TransportError 'Corrupt', or a system error
+ */
+export async function openStored(path: string): Promise<{ readonly fd: number; readonly size: number }> {
+  let fd: number;
+  try {
+    fd = await open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+  } catch (error) {
+    const foreign = errorCode(error) === 'ELOOP' || errorCode(error) === 'ENXIO';
+    throw foreign ? new TransportError('Corrupt', `${path} is not a file`, { cause: error }) : error;
+  }
+  try {
+    const stats = await fstat(fd);
+    if (!stats.isFile()) throw new TransportError('Corrupt', `${path} is not a file`);
+    return { fd, size: stats.size };
+  } catch (error) {
+    await closeQuietly(fd);
+    throw error;
+  }
+}
+
+/** @throws a system error, ENOTDIR for anything but a directory, which a FIFO would block on */
+export function openDirectory(path: string): Promise<number> {
+  return open(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+}
 
 export function closeQuietly(fd: number): Promise<void> {
   return close(fd).catch(() => undefined);

@@ -86,7 +86,7 @@ export class LocalDirectory implements RevivableTransport {
         throw error;
       }
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') this.#folders.forget();
+      if (errorCode(error) === 'ENOENT') await this.#restoreFolders();
       throw transportError(error);
     } finally {
       await (removal ?? unlinkQuietly(temporary));
@@ -280,6 +280,13 @@ export class LocalDirectory implements RevivableTransport {
   #check(signal: AbortSignal | undefined): void {
     if (this.#closed) throw new TransportError('Unavailable', `${this.#root} is closed`);
     if (signal?.aborted) throw new TransportError('Aborted', 'aborted', { cause: signal.reason });
+  }
+
+  /** For the next put: somebody has removed a folder of a directory that is still the provider's. */
+  async #restoreFolders(): Promise<void> {
+    await this.#forgetDescriptors();
+    if ((await readMarker(this.#root).catch(() => undefined)) !== this.#id) return;
+    await completeDirectory(this.#root).catch(() => undefined);
   }
 
   async #forgetDescriptors(): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHasher, createProver, LEAF_BYTES, type Prover } from '#erasure';
-import { closeQuietly, fstat, open, readAt } from './fileCalls.ts';
+import { closeQuietly, openStored, readAt } from './fileCalls.ts';
 import { decodeTail, leafRange, leavesBytes, shardLengthOf, TRAILER_BYTES } from './shardFile.ts';
 import { TransportError, type ShardSeal, type ShardSlice } from './types.ts';
 
@@ -20,9 +20,8 @@ export class OpenShard {
 
   /** @throws TransportError 'Corrupt', or a system error */
   static async open(path: string): Promise<OpenShard> {
-    const fd = await open(path, 'r');
+    const { fd, size } = await openStored(path);
     try {
-      const { size } = await fstat(fd);
       const length = shardLengthOf(size);
       if (length === undefined) throw new TransportError('Corrupt', `no shard has a file of ${size} bytes`);
       const tail = await readAt(fd, length, leavesBytes(length) + TRAILER_BYTES);

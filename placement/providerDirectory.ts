@@ -6,13 +6,26 @@
  *     shards/00 … ff/      one file for each shard, in folders by the first two digits of its chunk
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { close, errorCode, fsync, open, rename, unlinkQuietly, writeAt } from './fileCalls.ts';
+import {
+  close,
+  closeQuietly,
+  errorCode,
+  fsync,
+  open,
+  openDirectory,
+  openStored,
+  readAt,
+  rename,
+  unlinkQuietly,
+  writeAt,
+} from './fileCalls.ts';
 import { PlacementError, type ProviderId } from './types.ts';
 
 const MARKER = 'provider.json';
 const FORMAT = 1;
+const MARKER_BYTES_MAX = 4096;
 /** What a directory may hold and still count as unused; the rest of a half-made one is our own. */
 const HARMLESS = new Set(['tmp', 'shards', 'lost+found']);
 /** A leftover of another live process is removed only when it is this old. */
@@ -33,7 +46,7 @@ export function temporaryPath(root: string): string {
 export async function readMarker(root: string): Promise<ProviderId | undefined> {
   let text: string;
   try {
-    text = await readFile(join(root, MARKER), 'utf8');
+    text = await readStart(join(root, MARKER));
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -46,6 +59,16 @@ export async function readMarker(root: string): Promise<ProviderId | undefined> 
     );
   }
   return id;
+}
+
+/** Text of a small file; of a larger one, its start. */
+async function readStart(path: string): Promise<string> {
+  const { fd, size } = await openStored(path);
+  try {
+    return (await readAt(fd, 0, Math.min(size, MARKER_BYTES_MAX))).toString();
+  } finally {
+    await closeQuietly(fd);
+  }
 }
 
 function parseMarker(text: string): { format?: unknown; id?: unknown } {
@@ -120,7 +143,7 @@ async function isAbandoned(path: string): Promise<boolean> {
 }
 
 async function syncDirectory(path: string): Promise<void> {
-  const fd = await open(path, 'r');
+  const fd = await openDirectory(path);
   try {
     await fsync(fd);
   } finally {

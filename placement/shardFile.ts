@@ -14,6 +14,8 @@ const MAGIC = Buffer.from('SWshard1', 'latin1');
 const LENGTH_AT = MAGIC.length;
 const ROOT_AT = LENGTH_AT + 8;
 export const TRAILER_BYTES = ROOT_AT + HASH_BYTES;
+/** Far above a chunk's length: a file that a provider has blown up must not be believed, since its leaf hashes are read into memory. */
+export const SHARD_BYTES_MAX = 1024 ** 3;
 
 /** Bytes of the leaf hashes of a shard of `length` bytes. */
 export function leavesBytes(length: number): number {
@@ -33,7 +35,8 @@ export function shardLengthOf(size: number): number | undefined {
   const body = size - TRAILER_BYTES;
   const leaves = Math.ceil(body / (LEAF_BYTES + HASH_BYTES));
   const length = body - leaves * HASH_BYTES;
-  return length > 0 && leavesBytes(length) === leaves * HASH_BYTES ? length : undefined;
+  if (length <= 0 || length > SHARD_BYTES_MAX) return undefined;
+  return leavesBytes(length) === leaves * HASH_BYTES ? length : undefined;
 }
 
 /** Takes the end of a file, leaf hashes and trailer. `undefined` where it is not the end of a shard of this length. */

@@ -1,5 +1,5 @@
 import { writeAt } from './fileCalls.ts';
-import { encodeTrailer, leavesBytes } from './shardFile.ts';
+import { encodeTrailer, leavesBytes, SHARD_BYTES_MAX } from './shardFile.ts';
 import { TransportError, type ShardSeal, type ShardSource } from './types.ts';
 
 /**
@@ -30,6 +30,9 @@ export async function writeShardFile(
 }
 
 function checkSeal(seal: ShardSeal, length: number): void {
+  if (length > SHARD_BYTES_MAX) {
+    throw new TransportError('Source', `a shard has ${SHARD_BYTES_MAX} bytes at most, not ${length}`);
+  }
   if (length === 0 || seal.length !== length || seal.leaves.length !== leavesBytes(length)) {
     throw new TransportError('Source', `the seal is of ${seal.length} bytes, the source gave ${length}`);
   }

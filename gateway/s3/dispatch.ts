@@ -57,8 +57,17 @@ export function createS3Handler(options: S3HandlerOptions): S3Handler {
 
 /** What went wrong inside is for the operator; what the client did is in the request's log line. */
 function report(log: Log, wire: WireRequest, operation: string, error: Error | undefined): void {
-  if (!(error instanceof S3Error) || error.code !== 'InternalError' || wire.signal.aborted) return;
-  log.error({ requestId: wire.id, operation, err: error.cause ?? error }, 'internal error');
+  if (!(error instanceof S3Error) || wire.signal.aborted) return;
+  if (error.code === 'InternalError') {
+    log.error({ requestId: wire.id, operation, err: error.cause ?? error }, 'internal error');
+  } else if (error.status === 503) {
+    log.warn({ requestId: wire.id, operation, code: error.code, reason: rootOf(error) }, 'unavailable');
+  }
+}
+
+/** What lies at the bottom of an error: the room that failed says there what it lacked. */
+function rootOf(error: Error): string {
+  return error.cause instanceof Error ? rootOf(error.cause) : error.message;
 }
 
 /** @throws S3Error for a head that says what S3 does not know */

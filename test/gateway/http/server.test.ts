@@ -265,7 +265,7 @@ describe('bodies', () => {
         }
         return { status: 200, body: text };
       }),
-      { uploadMemory: 10, limits: { uploadWaitMs: 10 } },
+      { uploadMemory: 10, limits: { uploadWaitMs: 10, smallBodyBytes: 0 } },
     );
     const put = (path: string): string =>
       `PUT ${path} HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\nConnection: close\r\n\r\nabcdefgh`;
