@@ -121,7 +121,7 @@ function report(
   const lines = [
     `# rclone: ${files} files and one of ${largeMiB} MiB, medians of ${values.rounds} rounds in alternation`,
     '',
-    Object.values(machine()).join(' · '),
+    `${machine()['cpu']}, ${machine()['cores']} cores, ${machine()['memoryGiB']} GiB, Node ${machine()['node']}; ${machine()['note']}`,
     '',
     '| work | server | seconds | server CPU-seconds |',
     '|---|---|---|---|',

@@ -7,6 +7,7 @@ import { BudgetTimeout } from './budget.ts';
 import type { MemoryBudget, Reservation } from './budget.ts';
 import { newRequestId } from './commonHeaders.ts';
 import { RequestBody } from './requestBody.ts';
+import { slowDown } from './slowDown.ts';
 import { refusal, send } from './send.ts';
 import type { Circumstances, Connection, SendOptions } from './send.ts';
 
@@ -23,6 +24,8 @@ export interface RequestSample {
 export interface ExchangeOptions extends SendOptions {
   readonly handle: S3Handler;
   readonly budget: MemoryBudget;
+  /** For bodies of at most `smallBodyBytes`, so that they do not queue behind large ones whose clients are slow. */
+  readonly smallBudget: MemoryBudget;
   readonly onRequest: (sample: RequestSample) => void;
 }
 
@@ -44,6 +47,11 @@ export async function exchange(
   const share = new UploadShare(options, framing, gone);
   const body = new RequestBody(request, {
     rule: { bytesPerSecondMin: options.limits.bodyBytesPerSecondMin, windowMs: options.limits.bodyWindowMs },
+    crowdedRule: {
+      bytesPerSecondMin: options.limits.crowdedBytesPerSecondMin,
+      windowMs: options.limits.crowdedWindowMs,
+    },
+    crowded: () => share.contended,
     async begin() {
       await share.take();
       if (circumstances.awaitsContinue) out.writeContinue();
@@ -124,31 +132,33 @@ function headError(request: IncomingMessage, { target, overloaded }: Circumstanc
   return undefined;
 }
 
-function slowDown(): S3Error {
-  return new S3Error('SlowDown', undefined, { headers: [['retry-after', '1']] });
-}
-
 /** A body's share of the upload memory, from its first byte to the end of the response. */
 class UploadShare {
-  readonly #options: ExchangeOptions;
-  readonly #framing: BodyFraming;
+  readonly #bytes: number;
+  readonly #budget: MemoryBudget;
+  readonly #waitMs: number;
   readonly #gone: AbortSignal;
   #reservation: Reservation | undefined;
   #over = false;
 
   constructor(options: ExchangeOptions, framing: BodyFraming, gone: AbortSignal) {
-    this.#options = options;
-    this.#framing = framing;
+    const { limits } = options;
+    const length = framing.kind === 'Length' ? framing.length : limits.uploadBytes;
+    this.#bytes = Math.min(length, limits.uploadBytes);
+    this.#budget = length <= limits.smallBodyBytes ? options.smallBudget : options.budget;
+    this.#waitMs = limits.uploadWaitMs;
     this.#gone = gone;
+  }
+
+  /** Others wait for memory of the kind that this body holds. */
+  get contended(): boolean {
+    return this.#budget.waiting > 0;
   }
 
   /** @throws S3Error 'SlowDown', the signal's reason */
   async take(): Promise<void> {
-    const { budget, limits } = this.#options;
-    const length = this.#framing.kind === 'Length' ? this.#framing.length : limits.uploadBytes;
     try {
-      const share = Math.min(length, limits.uploadBytes);
-      this.#reservation = await budget.reserve(share, limits.uploadWaitMs, this.#gone);
+      this.#reservation = await this.#budget.reserve(this.#bytes, this.#waitMs, this.#gone);
     } catch (error) {
       throw error instanceof BudgetTimeout ? slowDown() : error;
     }

@@ -9,15 +9,26 @@ export interface HttpLimits {
   /** A body slower than this over a window, counting only time in which we wait for the client, is cut. */
   readonly bodyBytesPerSecondMin: number;
   readonly bodyWindowMs: number;
+  /** The same while other bodies wait for memory: a few clients that stall must not keep out all others. */
+  readonly crowdedBytesPerSecondMin: number;
+  readonly crowdedWindowMs: number;
   /** A client that takes nothing of its response for this long is cut. */
   readonly sendStallMs: number;
+  /** The same while other responses wait for memory. */
+  readonly crowdedStallMs: number;
   /** What an upload under way may hold: about two stripes, and the socket's buffers. */
   readonly uploadBytes: number;
-  /** Longest wait for a share of the upload memory; then 503 SlowDown. */
+  /** Bodies up to this length share an eighth of the upload memory among themselves. */
+  readonly smallBodyBytes: number;
+  /** What the response of an object may hold: a stripe, and the one read ahead. Responses of small bodies are not counted. */
+  readonly downloadBytes: number;
+  /** Longest wait for a share of the upload memory, or of the download memory; then 503 SlowDown. */
   readonly uploadWaitMs: number;
   /** Requests under way; beyond it 503 SlowDown at once. */
   readonly requestsMax: number;
   readonly connectionsMax: number;
+  /** Requests that a connection may send ahead of their answers; beyond it the connection is cut. S3's clients send none. */
+  readonly pipelinedMax: number;
   /** An unread body up to this size, that comes within this time, is read and dropped so that the connection lives on. */
   readonly discardBytesMax: number;
   readonly discardMs: number;
@@ -32,11 +43,17 @@ export const HTTP_LIMITS: HttpLimits = Object.freeze({
   keepAliveTimeoutMs: 75_000,
   bodyBytesPerSecondMin: 1024,
   bodyWindowMs: 60_000,
+  crowdedBytesPerSecondMin: 16 * 1024,
+  crowdedWindowMs: 5000,
   sendStallMs: 120_000,
+  crowdedStallMs: 10_000,
   uploadBytes: 3 * 1024 * 1024,
+  smallBodyBytes: 64 * 1024,
+  downloadBytes: 4 * 1024 * 1024,
   uploadWaitMs: 30_000,
   requestsMax: 4096,
   connectionsMax: 10_000,
+  pipelinedMax: 16,
   discardBytesMax: 64 * 1024,
   discardMs: 1000,
   lingerBytesMax: 4 * 1024 * 1024,

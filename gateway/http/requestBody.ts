@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { S3Error } from '../s3/errors.ts';
+import { slowDown } from './slowDown.ts';
 import { ThroughputMeter } from './throughput.ts';
 import type { ThroughputRule } from './throughput.ts';
 
@@ -8,25 +9,29 @@ const READY_BYTES_MAX = 128 * 1024;
 
 export interface RequestBodyOptions {
   readonly rule: ThroughputRule;
+  /** Holds in its place while others wait for the memory that this body has. */
+  readonly crowdedRule: ThroughputRule;
+  readonly crowded: () => boolean;
   /** Awaited before the first byte is read: memory budget, then 100 Continue. A rejection is the body's error. */
   begin(): Promise<void>;
 }
 
 /**
  * The body of a request, read only while somebody pulls. Errors: 'IncompleteBody' when the connection ends early, 'RequestTimeout'
- * when the client is too slow.
+ * when the client is too slow, 'SlowDown' when it is too slow while others wait.
  */
 export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   readonly #request: IncomingMessage;
   readonly #options: RequestBodyOptions;
   readonly #meter: ThroughputMeter;
+  readonly #crowdedMeter: ThroughputMeter;
   #ready: Uint8Array[] = [];
   #readyBytes = 0;
   #begun = false;
   #ended = false;
   #error: Error | undefined;
   #wake: (() => void) | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timers: NodeJS.Timeout[] = [];
   /** Bytes received, after transfer decoding. */
   bytesRead = 0;
 
@@ -34,6 +39,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
     this.#request = request;
     this.#options = options;
     this.#meter = new ThroughputMeter(options.rule);
+    this.#crowdedMeter = new ThroughputMeter(options.crowdedRule);
   }
 
   /** True once a byte was asked for. */
@@ -72,7 +78,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   /** Reads on and drops what comes, until the end (true), an error, `bytesMax` or `ms`. */
   async discard(bytesMax: number, ms: number): Promise<boolean> {
     if (this.#request.complete) return true;
-    if (!this.#begun || this.#timer === undefined) this.#listen();
+    if (!this.#begun || this.#timers.length === 0) this.#listen();
     this.#begun = true;
     const deadline = performance.now() + ms;
     const timer = setTimeout(() => this.#notify(), ms);
@@ -91,7 +97,9 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   #more(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
-      this.#meter.waiting(performance.now());
+      const now = performance.now();
+      this.#meter.waiting(now);
+      this.#crowdedMeter.waiting(now);
       this.#request.resume();
     });
   }
@@ -102,16 +110,23 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
     request.on('end', this.#onEnd);
     request.on('error', this.#onCut);
     request.on('close', this.#onCut);
-    this.#timer = setInterval(() => {
+    const { rule, crowdedRule, crowded } = this.#options;
+    const watch = setInterval(() => {
       if (this.#meter.tooSlow(performance.now())) this.#fail(new S3Error('RequestTimeout'));
-    }, this.#options.rule.windowMs).unref();
+    }, rule.windowMs);
+    const crowdedWatch = setInterval(() => {
+      // The window closes whether or not anybody waits.
+      const tooSlow = this.#crowdedMeter.tooSlow(performance.now());
+      if (tooSlow && crowded()) this.#fail(slowDown());
+    }, crowdedRule.windowMs);
+    this.#timers = [watch.unref(), crowdedWatch.unref()];
     if (request.readableEnded) this.#onEnd();
     else if (request.destroyed) this.#onCut();
   }
 
   #stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers = [];
     const request = this.#request;
     request.off('data', this.#onData);
     request.off('end', this.#onEnd);
@@ -124,7 +139,9 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
     this.#ready.push(piece);
     this.#readyBytes += piece.length;
     if (this.#readyBytes >= READY_BYTES_MAX) this.#request.pause();
-    this.#meter.received(performance.now(), piece.length);
+    const now = performance.now();
+    this.#meter.received(now, piece.length);
+    this.#crowdedMeter.received(now, piece.length);
     this.#notify();
   };
 

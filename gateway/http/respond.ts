@@ -65,19 +65,27 @@ function headerValue(value: string): string {
   return /[^\u0020-\u007e]/.test(clean) ? Buffer.from(clean, 'utf8').toString('latin1') : clean;
 }
 
+/** When to give up a client that takes nothing. Times in ms. */
+export interface StallRule {
+  readonly stallMs: number;
+  /** Holds in its place while others wait for the memory that this body has. */
+  readonly crowdedStallMs: number;
+  readonly crowded: () => boolean;
+}
+
 /**
  * Writes the body, no faster than the client takes it, without ending the response.
  * @param onBytes called with what has been handed to the connection
- * @throws BodyLengthError, the stream's error, or ClientStalled when the client is gone or takes nothing for `stallMs`
+ * @throws BodyLengthError, the stream's error, or ClientStalled when the client is gone or takes nothing for as long as the rule says
  */
 export async function writeBody(
   out: ServerResponse,
   body: PreparedBody,
-  stallMs: number,
+  rule: StallRule,
   onBytes: (count: number) => void,
 ): Promise<void> {
   if (body.kind === 'None') return;
-  if (body.kind === 'Bytes') return writePiece(out, body.bytes, stallMs, onBytes);
+  if (body.kind === 'Bytes') return writePiece(out, body.bytes, rule, onBytes);
   const { length } = body;
   let written = 0;
   for (let piece = body.first; piece.done !== true; piece = await body.rest.next()) {
@@ -85,7 +93,7 @@ export async function writeBody(
     if (length !== undefined && written > length) {
       throw new BodyLengthError(`The body is longer than its ${length} bytes`);
     }
-    await writePiece(out, piece.value, stallMs, onBytes);
+    await writePiece(out, piece.value, rule, onBytes);
   }
   if (length !== undefined && written < length) {
     throw new BodyLengthError(`The body ended after ${written} of ${length} bytes`);
@@ -105,20 +113,21 @@ export async function closeBody(body: PreparedBody): Promise<void> {
 async function writePiece(
   out: ServerResponse,
   bytes: Uint8Array,
-  stallMs: number,
+  rule: StallRule,
   onBytes: (count: number) => void,
 ): Promise<void> {
   if (out.destroyed) throw new ClientStalled();
   const ready = out.write(bytes);
   onBytes(bytes.length);
-  if (!ready) await drained(out, stallMs);
+  if (!ready) await drained(out, rule);
 }
 
-function drained(out: ServerResponse, stallMs: number): Promise<void> {
+function drained(out: ServerResponse, { stallMs, crowdedStallMs, crowded }: StallRule): Promise<void> {
   if (out.destroyed) throw new ClientStalled();
   return new Promise((resolve, reject) => {
     const leave = (): void => {
       clearTimeout(timer);
+      clearInterval(crowdedTimer);
       out.off('drain', onDrain);
       out.off('close', onClose);
     };
@@ -131,6 +140,9 @@ function drained(out: ServerResponse, stallMs: number): Promise<void> {
       reject(new ClientStalled());
     };
     const timer = setTimeout(onClose, stallMs);
+    const crowdedTimer = setInterval(() => {
+      if (crowded()) onClose();
+    }, crowdedStallMs);
     out.on('drain', onDrain);
     out.on('close', onClose);
   });

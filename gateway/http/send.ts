@@ -3,6 +3,8 @@ import { errorResponse, toS3Error } from '../s3/errors.ts';
 import type { S3Error } from '../s3/errors.ts';
 import type { BodyFraming, Log, S3Answer, WireRequest } from '../s3/wire.ts';
 import { commonHeaders } from './commonHeaders.ts';
+import type { MemoryBudget } from './budget.ts';
+import { DownloadShare } from './downloadShare.ts';
 import type { HttpLimits } from './limits.ts';
 import type { RequestBody } from './requestBody.ts';
 import { ClientStalled, closeBody, headerList, prepareBody, writeBody } from './respond.ts';
@@ -32,6 +34,8 @@ export interface Connection {
 }
 
 export interface SendOptions {
+  /** For the bodies of responses. */
+  readonly downloads: MemoryBudget;
   readonly limits: HttpLimits;
   readonly log: Log;
 }
@@ -55,7 +59,8 @@ export async function send(
   options: SendOptions,
 ): Promise<Sent> {
   const { out, gone } = connection;
-  const prepared = await prepare(answer, wire, options);
+  const share = new DownloadShare(options.downloads, options.limits);
+  const prepared = await prepare(answer, wire, options, share);
   const { response } = prepared.answer;
   let bytes = 0;
   try {
@@ -64,7 +69,9 @@ export async function send(
     const list = headerList(response, prepared.body, commonHeaders(wire.id));
     if (fate !== 'KeepAlive') list.push('connection', 'close');
     out.writeHead(response.status, list);
-    await writeBody(out, prepared.body, options.limits.sendStallMs, (count) => (bytes += count));
+    const { sendStallMs: stallMs, crowdedStallMs } = options.limits;
+    const rule = { stallMs, crowdedStallMs, crowded: () => share.contended };
+    await writeBody(out, prepared.body, rule, (count) => (bytes += count));
     if (fate === 'Linger')
       await connection.body.discard(options.limits.lingerBytesMax, options.limits.lingerMs);
     out.end();
@@ -76,6 +83,7 @@ export async function send(
     }
   } finally {
     await closeBody(prepared.body);
+    share.release();
     answer.response.done?.();
   }
   return { answer: prepared.answer, bytes };
@@ -86,8 +94,14 @@ interface Prepared {
   readonly body: PreparedBody;
 }
 
-async function prepare(answer: S3Answer, wire: WireRequest, { log }: SendOptions): Promise<Prepared> {
+async function prepare(
+  answer: S3Answer,
+  wire: WireRequest,
+  { log }: SendOptions,
+  share: DownloadShare,
+): Promise<Prepared> {
   try {
+    if (wire.head.method !== 'HEAD') await share.take(answer.response, wire.signal);
     return { answer, body: await prepareBody(answer.response, wire.head.method) };
   } catch (thrown) {
     const error = toS3Error(thrown);

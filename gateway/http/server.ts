@@ -13,6 +13,7 @@ import { HTTP_LIMITS } from './limits.ts';
 import type { HttpLimits } from './limits.ts';
 import { codeOfClientError, endWithError } from './rawResponse.ts';
 import type { Circumstances } from './send.ts';
+import { Turns } from './turns.ts';
 
 export interface HttpServerOptions {
   readonly handle: S3Handler;
@@ -20,7 +21,7 @@ export interface HttpServerOptions {
   readonly onRequest?: (sample: RequestSample) => void;
   /** PEM; present: HTTPS only. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
-  /** Memory that all uploads under way may hold together, in bytes. */
+  /** Memory that all uploads under way may hold together, in bytes; all downloads may hold as much again. */
   readonly uploadMemory: number;
   readonly limits?: Partial<HttpLimits>;
 }
@@ -47,8 +48,11 @@ const HANDSHAKE_TIMEOUT_MS = 20_000;
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const limits: HttpLimits = { ...HTTP_LIMITS, ...options.limits };
   const { handle, log, onRequest = () => undefined } = options;
-  const uploads = new MemoryBudget(options.uploadMemory);
+  const smallUploads = new MemoryBudget(Math.ceil(options.uploadMemory / 8));
+  const uploads = new MemoryBudget(options.uploadMemory - smallUploads.capacity);
+  const downloads = new MemoryBudget(options.uploadMemory);
   const responses = new Map<Duplex, ServerResponse>();
+  const turns = new Turns(limits.pipelinedMax);
   const circumstances = new WeakMap<IncomingMessage, Circumstances>();
   let active = 0;
   let closing = false;
@@ -59,10 +63,19 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     active += 1;
     responses.set(request.socket, response);
     try {
-      await exchange(request, response, known, { handle, limits, budget: uploads, log, onRequest });
+      await exchange(request, response, known, {
+        handle,
+        limits,
+        budget: uploads,
+        smallBudget: smallUploads,
+        downloads,
+        log,
+        onRequest,
+      });
     } finally {
       active -= 1;
       if (responses.get(request.socket) === response) responses.delete(request.socket);
+      turns.leave(request.socket, response.shouldKeepAlive);
     }
   });
   const accept = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
@@ -74,7 +87,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     });
     // Express never sees the target: it would parse it as a URL, and '..', '//' and broken escapes are the client's business.
     request.url = '/';
-    app(request, response);
+    if (!turns.take(request.socket, () => app(request, response))) request.socket.destroy();
   };
 
   const server = listener(options, limits);

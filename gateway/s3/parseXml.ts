@@ -31,7 +31,11 @@ const parser = new XMLParser({
  * @throws S3Error 'MalformedXML'
  */
 export function parseXml(text: string, ...roots: readonly string[]): XmlElement {
-  const source = text.replace(/^\ufeff/, '').replace(/^<\?xml\s[^?<>]*\?>/, '');
+  const [declaration = ''] = /^\ufeff?(?:<\?xml\s[^?<>]*\?>)?/.exec(text) ?? [];
+  // The bytes were read as UTF-8: under another encoding the document would name other keys.
+  const encoding = /\sencoding\s*=\s*["']([^"']*)["']/i.exec(declaration)?.[1];
+  if (encoding !== undefined && !/^(?:utf-8|us-ascii)$/i.test(encoding)) throw malformed();
+  const source = text.slice(declaration.length);
   // '<!' begins a DTD unless it is a comment or CDATA; '<?' is a processing instruction.
   if (/<!(?!--|\[CDATA\[)|<\?/.test(source)) throw malformed();
   // The parser drops text behind the root.
@@ -45,16 +49,18 @@ export function parseXml(text: string, ...roots: readonly string[]): XmlElement 
   return root;
 }
 
-/** First child of the name. */
+/** The child of the name. @throws S3Error 'MalformedXML' for two: which one is meant is not for us to choose */
 export function child(parent: XmlElement, name: string): XmlElement | undefined {
-  return parent.children.find((candidate) => candidate.name === name);
+  const found = children(parent, name);
+  if (found.length > 1) throw malformed();
+  return found[0];
 }
 
 export function children(parent: XmlElement, name: string): readonly XmlElement[] {
   return parent.children.filter((candidate) => candidate.name === name);
 }
 
-/** Text of the first child of the name, whitespace kept. */
+/** Text of the child of the name, whitespace kept. @throws S3Error 'MalformedXML' for two */
 export function childText(parent: XmlElement, name: string): string | undefined {
   return child(parent, name)?.text;
 }

@@ -117,6 +117,21 @@ describe('parser', () => {
     expect(Object.hasOwn(Object.prototype, 'x')).toBe(false);
   });
 
+  test('refuses a document in another encoding, which would name other keys', () => {
+    for (const encoding of ['ISO-8859-1', 'UTF-16', 'utf-7']) {
+      expect(() => parseXml(`<?xml version="1.0" encoding="${encoding}"?><Delete/>`, 'Delete')).toThrow(
+        S3Error,
+      );
+    }
+    expect(parseXml('\ufeff<?xml version="1.0" encoding=\'utf-8\'?><Delete/>', 'Delete').name).toBe('Delete');
+  });
+
+  test('two elements where one belongs are malformed', () => {
+    const object = parseXml('<Object><Key>a</Key><Key>b</Key></Object>', 'Object');
+    expect(() => childText(object, 'Key')).toThrow(expect.objectContaining({ code: 'MalformedXML' }));
+    expect(children(object, 'Key')).toHaveLength(2);
+  });
+
   test('accepts 16 levels', () => {
     expect(refused(`${'<A>'.repeat(16)}${'</A>'.repeat(16)}`)).toBe('accepted');
   });
