@@ -115,7 +115,7 @@ class ShardedChunkStore implements OpenChunkStore {
 }
 
 /** Chunks being written beyond which new ones get smaller cells. */
-const CROWD = 16;
+const CROWD = 8;
 
 /**
  * Bytes of a new chunk's cells. Two stripes of full cells for each of 64 large uploads would be 192 MiB: in a crowd,

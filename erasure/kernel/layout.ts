@@ -1,7 +1,10 @@
 import { DATA_SHARDS_MAX, PARITY_SHARDS_MAX } from '../profile.ts';
 
-/** Bytes of each slice that one call of the kernel takes. All slices together then stay in a core's second-level cache. */
-export const BLOCK_BYTES = 16 * 1024;
+/**
+ * Bytes of each slice that one call of the kernel takes. The slices of the usual profiles then stay together in a core's
+ * second-level cache; smaller blocks cost more calls.
+ */
+export const BLOCK_BYTES = 32 * 1024;
 
 /** Distance of slices: not a power of two, or all slices would compete for the same sets of the first-level cache. */
 export const STRIDE_BYTES = BLOCK_BYTES + 192;

@@ -16,7 +16,10 @@ export interface HttpLimits {
   readonly sendStallMs: number;
   /** The same while other responses wait for memory. */
   readonly crowdedStallMs: number;
-  /** What an upload under way may hold: about two stripes, and the socket's buffers. */
+  /**
+   * What an upload under way holds, socket included, with many beside it: two stripes are 3 MiB while few are written, and 0.75 MiB in a
+   * crowd. With the default memory 84 large uploads go on at once, so that 64 never wait for one another.
+   */
   readonly uploadBytes: number;
   /** Bodies up to this length share an eighth of the upload memory among themselves. */
   readonly smallBodyBytes: number;
@@ -47,7 +50,7 @@ export const HTTP_LIMITS: HttpLimits = Object.freeze({
   crowdedWindowMs: 5000,
   sendStallMs: 120_000,
   crowdedStallMs: 10_000,
-  uploadBytes: 3 * 1024 * 1024,
+  uploadBytes: 2 * 1024 * 1024,
   smallBodyBytes: 64 * 1024,
   downloadBytes: 4 * 1024 * 1024,
   uploadWaitMs: 30_000,

@@ -1,4 +1,5 @@
-import { oneRow, twoRows, threeRows, fourRows } from './rows';
+import { oneRow } from './one-row';
+import { twoRows, threeRows, fourRows } from './rows';
 
 /**
  * Multiplies a `rows` x `columns` matrix over GF(2^8) by `columns` input slices: output r is the sum over c of

@@ -1,34 +1,7 @@
 import { addProduct, highNibbles, lowNibbles, nibbleMask } from './product';
 
-// One function for each number of rows, written out, because the sums must stay in registers, of which x86 has 16:
-// four rows of 32 bytes fill them. Unrolling over columns was measured to be slower.
-
-export function oneRow(columns: usize, tables: usize, input: usize, output: usize, stride: usize, bytes: usize): void {
-  const mask = nibbleMask();
-  for (let offset: usize = 0; offset < bytes; offset += 32) {
-    let table = tables;
-    let source = input + offset;
-    let sum0a = i8x16.splat(0);
-    let sum0b = i8x16.splat(0);
-    for (let column: usize = 0; column < columns; column++) {
-      const a = v128.load(source);
-      const aLow = lowNibbles(a, mask);
-      const aHigh = highNibbles(a, mask);
-      const b = v128.load(source, 16);
-      const bLow = lowNibbles(b, mask);
-      const bHigh = highNibbles(b, mask);
-      const low0 = v128.load(table);
-      const high0 = v128.load(table, 16);
-      sum0a = addProduct(sum0a, low0, high0, aLow, aHigh);
-      sum0b = addProduct(sum0b, low0, high0, bLow, bHigh);
-      table += 32;
-      source += stride;
-    }
-    const target = output + offset;
-    v128.store(target, sum0a);
-    v128.store(target, sum0b, 16);
-  }
-}
+// One function for each number of rows from two on, written out, because the sums must stay in registers, of which x86
+// has 16: four rows of 32 bytes fill them. Unrolling over columns was measured to be slower.
 
 export function twoRows(columns: usize, tables: usize, input: usize, output: usize, stride: usize, bytes: usize): void {
   const mask = nibbleMask();
