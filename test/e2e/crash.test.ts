@@ -2,35 +2,24 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { expect, test } from 'vitest';
 import { History, abortUploads } from '../support/history.ts';
-import { startServer } from '../support/server.ts';
-import type { Server } from '../support/server.ts';
+import { clientOf, startServer } from '../support/server.ts';
 
 /** 200 for a full run; fewer keep the everyday run short. */
 const ROUNDS = Number(process.env['SHARDWAY_CRASH_ROUNDS'] ?? 20);
 const CLIENTS = 8;
-
-function clientOf(server: Server): S3Client {
-  return new S3Client({
-    endpoint: server.endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
-    requestHandler: { connectionTimeout: 2000, requestTimeout: 20_000 },
-  });
-}
+const TIMEOUTS = { connectionTimeout: 2000, requestTimeout: 20_000 };
 
 test(`kill -9 at ${ROUNDS} random points loses nothing acknowledged, tears nothing, leaves no orphan`, async () => {
   const work = await mkdtemp(join(tmpdir(), 'shardway-crash-'));
   const data = join(work, 'data');
   const history = new History('crash', Math.random);
   let server = await startServer({ data });
-  await clientOf(server).send(new CreateBucketCommand({ Bucket: 'crash' }));
+  await clientOf(server, TIMEOUTS).send(new CreateBucketCommand({ Bucket: 'crash' }));
   for (let round = 0; round < ROUNDS; round++) {
-    const s3 = clientOf(server);
+    const s3 = clientOf(server, TIMEOUTS);
     let stopped = false;
     const clients = Array.from({ length: CLIENTS }, (_, i) =>
       history.client(s3, `client-${i}`, () => stopped),
@@ -41,13 +30,13 @@ test(`kill -9 at ${ROUNDS} random points loses nothing acknowledged, tears nothi
     await Promise.all(clients);
     s3.destroy();
     server = await startServer({ data });
-    const reader = clientOf(server);
+    const reader = clientOf(server, TIMEOUTS);
     await history.verify(reader);
     reader.destroy();
   }
   expect(history.acknowledged).toBeGreaterThan(ROUNDS);
 
-  const s3 = clientOf(server);
+  const s3 = clientOf(server, TIMEOUTS);
   await abortUploads(s3, 'crash');
   await server.command('repair');
   const report = JSON.parse((await server.command('check', '--json')).stdout) as {

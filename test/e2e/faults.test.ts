@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, readdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startServer } from '../support/server.ts';
+import { clientOf, startServer } from '../support/server.ts';
 import type { Server } from '../support/server.ts';
 
 const PROVIDERS = [1, 2, 3, 4, 5, 6];
@@ -12,6 +14,8 @@ const PAIRS = PROVIDERS.flatMap((a) => PROVIDERS.filter((b) => b > a).map((b) =>
 
 /** Sizes around every boundary: leaf, cell, stripe, chunk. */
 const SIZES = [0, 1, 4096, 65_536, 262_144, 1_048_576, 1_048_577, 5_000_000, 70_000_000];
+
+type ReadError = Error & { code?: string; $metadata?: { httpStatusCode?: number } };
 
 describe('providers that fail and lie', () => {
   let server: Server;
@@ -22,6 +26,18 @@ describe('providers that fail and lie', () => {
   const read = async (key: string): Promise<Buffer> => {
     const { Body } = await s3.send(new GetObjectCommand({ Bucket: 'faults', Key: key }));
     return Buffer.from((await Body?.transformToByteArray()) ?? []);
+  };
+  /**
+   * How reading a lost object fails. A shard that was read a moment ago is still open, and may be served a little longer: with the
+   * right bytes.
+   */
+  const failureOf = async (key: string, body: Buffer): Promise<ReadError> => {
+    for (;;) {
+      const outcome = await read(key).catch((thrown: unknown) => thrown as ReadError);
+      if (!Buffer.isBuffer(outcome)) return outcome;
+      expect(outcome.equals(body), key).toBe(true);
+      await sleep(50);
+    }
   };
   const allRead = async (): Promise<void> => {
     for (const [key, body] of bodies) expect((await read(key)).equals(body), key).toBe(true);
@@ -53,13 +69,7 @@ describe('providers that fail and lie', () => {
 
   beforeAll(async () => {
     server = await startServer();
-    s3 = new S3Client({
-      endpoint: server.endpoint,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      maxAttempts: 1,
-      credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
-    });
+    s3 = clientOf(server);
     await s3.send(new CreateBucketCommand({ Bucket: 'faults' }));
     for (const size of SIZES) {
       const body = randomBytes(size);
@@ -119,10 +129,9 @@ describe('providers that fail and lie', () => {
     for (const provider of [1, 3, 5]) await rename(folder(provider), `${folder(provider)}.away`);
     for (const [key, body] of bodies) {
       if (body.length === 0) continue;
-      const error = await read(key).catch((thrown: unknown) => thrown as Error & { code?: string });
+      const error = await failureOf(key, body);
       // Once the head of a response is out, the only honest end is a cut connection.
-      const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-      expect(status ?? (error as { code?: string }).code, key).toBeOneOf([503, 'ECONNRESET']);
+      expect(error.$metadata?.httpStatusCode ?? error.code, key).toBeOneOf([503, 'ECONNRESET']);
     }
     await expect(
       s3.send(new PutObjectCommand({ Bucket: 'faults', Key: 'refused', Body: 'too few' })),

@@ -6,10 +6,9 @@ import {
   DeleteObjectCommand,
   HeadObjectCommand,
   PutObjectCommand,
-  S3Client,
 } from '@aws-sdk/client-s3';
 import { expect, test } from 'vitest';
-import { startServer } from '../support/server.ts';
+import { clientOf, startServer } from '../support/server.ts';
 import type { Server } from '../support/server.ts';
 
 const CLIENTS = 64;
@@ -22,17 +21,6 @@ async function resident(server: Server): Promise<number> {
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;
 }
 
-function clientOf(server: Server): S3Client {
-  return new S3Client({
-    endpoint: server.endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    requestHandler: { httpAgent: { maxSockets: 2 * CLIENTS } },
-    credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
-  });
-}
-
 async function* pieces(total: number): AsyncGenerator<Buffer> {
   const piece = Buffer.alloc(64 * 1024, 7);
   for (let sent = 0; sent < total; sent += piece.length) yield piece;
@@ -40,7 +28,7 @@ async function* pieces(total: number): AsyncGenerator<Buffer> {
 
 test(`${CLIENTS} clients upload ${BYTES / 1024 / 1024} MiB each at once within 512 MiB`, async () => {
   const server = await startServer();
-  const s3 = clientOf(server);
+  const s3 = clientOf(server, { httpAgent: { maxSockets: 2 * CLIENTS } });
   await s3.send(new CreateBucketCommand({ Bucket: 'memory' }));
   let peak = 0;
   const done = new AbortController();

@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { S3Client } from '@aws-sdk/client-s3';
+import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { makeCertificate, run } from './programs.ts';
 import type { RunResult } from './programs.ts';
 
@@ -38,6 +40,18 @@ export interface Server {
   kill(): Promise<void>;
   /** SIGTERM and wait; removes what it made itself. Rejects when the gateway does not end with 0. */
   stop(): Promise<void>;
+}
+
+/** A client of the running server that never retries, so that every answer is seen. */
+export function clientOf(server: Server, requestHandler: S3ClientConfig['requestHandler'] = {}): S3Client {
+  return new S3Client({
+    endpoint: server.endpoint,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    maxAttempts: 1,
+    credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
+    requestHandler,
+  });
 }
 
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
