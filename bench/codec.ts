@@ -7,7 +7,6 @@
  */
 import { randomFillSync } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import os from 'node:os';
 import {
   createKernelCodec,
   createLibraryCodec,
@@ -18,6 +17,7 @@ import {
   type Hasher,
   type Profile,
 } from '#erasure';
+import { machine, machineLine, median } from './machine.ts';
 
 const ROUNDS = 9;
 /** Each side of a round runs at least this long. */
@@ -64,10 +64,6 @@ function elapsedMs(call: () => unknown, calls: number): number {
   const start = performance.now();
   for (let index = 0; index < calls; index++) call();
   return performance.now() - start;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 function codecContests(profile: Profile, cell: number): Contest[] {
@@ -146,14 +142,6 @@ function table(title: string, results: readonly Result[]): string {
   ].join('\n');
 }
 
-const machine = {
-  cpu: os.cpus()[0]?.model ?? 'unknown',
-  cores: os.availableParallelism(),
-  memoryGiB: Math.round(os.totalmem() / 2 ** 30),
-  platform: `${os.platform()} ${os.arch()}`,
-  node: process.version,
-};
-
 const profiles = [
   { data: 4, parity: 2 },
   { data: 8, parity: 4 },
@@ -168,7 +156,7 @@ const hash = native ? hashContests(native, await createWasmHasher()).map(compete
 const report = [
   '# Codec',
   '',
-  `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}.`,
+  `${machineLine}.`,
   `GB/s of data on one thread, medians of ${ROUNDS} rounds in which the sides take turns.`,
   '',
   table('Reed-Solomon', codec),

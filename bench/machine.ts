@@ -1,16 +1,16 @@
-import { cpus, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
 
 /** The machine, as results name it. */
-export function machine(): Record<string, string | number> {
-  const models = new Set(cpus().map(({ model }) => model.trim()));
-  return {
-    cpu: [...models].join(', '),
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-    note: 'shared machine, client and server on the same cores',
-  };
-}
+export const machine = {
+  cpu: cpus()[0]?.model.trim() ?? 'unknown',
+  cores: availableParallelism(),
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  platform: `${platform()} ${arch()}`,
+  node: process.version,
+};
+
+/** One line of it. */
+export const machineLine = `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}`;
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeFile, makeTree, run } from '../test/support/programs.ts';
 import { startServer } from '../test/support/server.ts';
-import { machine, median } from './machine.ts';
+import { machine, machineLine, median } from './machine.ts';
 
 interface Target {
   readonly name: string;
@@ -121,7 +121,7 @@ function report(
   const lines = [
     `# rclone: ${files} files and one of ${largeMiB} MiB, medians of ${values.rounds} rounds in alternation`,
     '',
-    `${machine()['cpu']}, ${machine()['cores']} cores, ${machine()['memoryGiB']} GiB, Node ${machine()['node']}; ${machine()['note']}`,
+    `${machineLine}; client and server on the same cores`,
     '',
     '| work | server | seconds | server CPU-seconds |',
     '|---|---|---|---|',
@@ -152,7 +152,7 @@ function report(
   writeFileSync(join(results, 'rclone.md'), text);
   writeFileSync(
     join(results, 'rclone.json'),
-    `${JSON.stringify({ machine: machine(), files, largeMiB, samples: Object.fromEntries(samples) }, undefined, 2)}\n`,
+    `${JSON.stringify({ machine, files, largeMiB, samples: Object.fromEntries(samples) }, undefined, 2)}\n`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replacePrivateFile } from './auth/privateFile.ts';
 import { generateRootCredential } from './auth/secrets.ts';
 import type { KeyPair } from './auth/secrets.ts';
 import { ConfigError, settingError } from './config.ts';
@@ -54,7 +55,7 @@ async function readOrMake<Field extends string>(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     const value = make();
-    await writeSecretFile(file, `${JSON.stringify(value)}\n`);
+    await replacePrivateFile(file, `${JSON.stringify(value)}\n`);
     return { value, made: true };
   }
   return { value: parse(file, text, fields), made: false };
@@ -76,33 +77,4 @@ function parse<Field extends string>(
     throw new ConfigError(`${file} must hold ${fields.join(' and ')}`);
   }
   return record as Record<Field, string>;
-}
-
-/** Whole or not at all, and durable. */
-async function writeSecretFile(file: string, text: string): Promise<void> {
-  const handle = await open(`${file}.new`, 'w', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${file}.new`, file);
-  const folder = await open(join(file, '..'), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-/** Text of a PEM file. @throws ConfigError naming it */
-export async function readPem(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new ConfigError(`The TLS file ${file} cannot be read: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
 }

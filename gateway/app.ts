@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createHasher, formatProfile } from '#erasure';
+import { formatProfile } from '#erasure';
 import {
   Maintenance,
   chooseProviders,
@@ -87,13 +87,7 @@ async function compose(
   const { providers, warnings } = await openRegistry(config, catalog, () => metrics);
   closers.push(() => providers.close());
   for (const warning of warnings) log.warn(warning);
-  const chunks = createChunkStore({
-    providers,
-    catalog,
-    clock: systemClock,
-    random: systemRandom,
-    hasher: createHasher(),
-  });
+  const chunks = createChunkStore({ providers, catalog, clock: systemClock, random: systemRandom });
   closers.push(() => chunks.close());
   const engine = await openObjectStore({
     kv,
@@ -116,8 +110,8 @@ async function compose(
   });
 
   metrics = createMetrics({
-    awaitingRepair: async () => await awaitingRepair(catalog),
-    providers: () => providerStatus(providers).map((provider) => ({ ...provider })),
+    awaitingRepair: () => awaitingRepair(catalog),
+    providers: () => providerStatus(providers),
   });
   const server = createHttpServer({
     handle: createS3Handler({

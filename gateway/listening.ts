@@ -1,7 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createSecureContext } from 'node:tls';
-import { readPem } from './account.ts';
 import { ConfigError, settingError } from './config.ts';
 import type { Address, Config } from './config.ts';
 
@@ -40,6 +40,17 @@ export async function readTls(tls: Config['tls']): Promise<{ cert: string; key: 
     );
   }
   return pair;
+}
+
+/** Text of a PEM file. @throws ConfigError naming it */
+async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigError(`The TLS file ${file} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 export async function listen(server: Server, address: Address): Promise<AddressInfo> {

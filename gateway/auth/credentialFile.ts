@@ -1,6 +1,6 @@
 /** The file of access keys: JSON, version 1, secrets sealed. */
-import { open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { replacePrivateFile } from './privateFile.ts';
 import { CredentialError } from './secrets.ts';
 
 export interface StoredKey {
@@ -63,23 +63,7 @@ function isStoredKey(value: unknown): value is StoredKey {
   );
 }
 
-/** Replaces the file atomically and durably: write, sync, rename, sync the directory. Mode 0600. */
+/** Replaces the file atomically and durably. */
 export async function writeCredentialFile(path: string, keys: readonly StoredKey[]): Promise<void> {
-  const next = `${path}.next`;
-  const file = await open(next, 'w', 0o600);
-  try {
-    // A file left by a crash keeps the mode it had.
-    await file.chmod(0o600);
-    await file.writeFile(`${JSON.stringify({ version: VERSION, keys }, undefined, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(next, path);
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await replacePrivateFile(path, `${JSON.stringify({ version: VERSION, keys }, undefined, 2)}\n`);
 }
