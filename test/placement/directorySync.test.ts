@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DirectorySyncs } from '../../placement/directorySync.ts';
+import { DirectorySyncs } from '../../placement/transports/directorySync.ts';
 import { scratch } from './directories.ts';
 
 /** Syncs that end when the test says so. */

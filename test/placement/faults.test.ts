@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createHasher } from '#erasure';
-import { faulty, type Fault, type FaultPlan, type FaultyTransport } from '../../placement/faults.ts';
+import {
+  faulty,
+  type Fault,
+  type FaultPlan,
+  type FaultyTransport,
+} from '../../placement/transports/faults.ts';
 import type { ChunkRecord } from '../../placement/types.ts';
 import { TestCluster, pattern } from '../support/placement.ts';
 

@@ -1,8 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { chooseProviders } from '../../placement/choose.ts';
-import { faulty } from '../../placement/faults.ts';
-import { Maintenance, type MaintenanceConfig, type MaintenanceEvent } from '../../placement/maintenance.ts';
+import { chooseProviders } from '../../placement/choosing/choose.ts';
+import { faulty } from '../../placement/transports/faults.ts';
+import {
+  Maintenance,
+  type MaintenanceConfig,
+  type MaintenanceEvent,
+} from '../../placement/repair/maintenance.ts';
 import type { ChunkId, ChunkRecord, Progress } from '../../placement/types.ts';
 import { TestCluster, pattern } from '../support/placement.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { faulty, type FaultPlan } from '../../placement/faults.ts';
-import { measured } from '../../placement/measured.ts';
+import { faulty, type FaultPlan } from '../../placement/transports/faults.ts';
+import { measured } from '../../placement/transports/measured.ts';
 import type { CallOutcome, ChunkRecord } from '../../placement/types.ts';
 import { TestCluster, pattern } from '../support/placement.ts';
 

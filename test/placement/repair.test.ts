@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LEAF_BYTES, createHasher } from '#erasure';
-import { chooseProviders } from '../../placement/choose.ts';
-import { faulty } from '../../placement/faults.ts';
-import { repairChunk, type RepairDeps, type RepairOptions } from '../../placement/repair.ts';
+import { chooseProviders } from '../../placement/choosing/choose.ts';
+import { faulty } from '../../placement/transports/faults.ts';
+import { repairChunk, type RepairDeps, type RepairOptions } from '../../placement/repair/repair.ts';
 import type { ChunkRecord } from '../../placement/types.ts';
 import { CELL, TestCluster, pattern } from '../support/placement.ts';
 

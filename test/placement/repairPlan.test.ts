@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chooseProviders } from '../../placement/choose.ts';
-import { byPriority, classify, planRepair, type ShardHealth } from '../../placement/repairPlan.ts';
+import { chooseProviders } from '../../placement/choosing/choose.ts';
+import { byPriority, classify, planRepair, type ShardHealth } from '../../placement/repair/repairPlan.ts';
 import type { ChunkRecord, ProviderHandle, ProviderInfo, ProviderState } from '../../placement/types.ts';
 
 const STATES: readonly (ProviderState | undefined)[] = [

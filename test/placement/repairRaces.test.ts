@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createHasher } from '#erasure';
-import { chooseProviders } from '../../placement/choose.ts';
-import { faulty } from '../../placement/faults.ts';
-import { repairChunk } from '../../placement/repair.ts';
+import { chooseProviders } from '../../placement/choosing/choose.ts';
+import { faulty } from '../../placement/transports/faults.ts';
+import { repairChunk } from '../../placement/repair/repair.ts';
 import type { ChunkRecord } from '../../placement/types.ts';
 import { CELL, TestCluster, pattern } from '../support/placement.ts';
 

@@ -1,10 +1,10 @@
 import { utimes } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createHasher } from '#erasure';
-import { ChunkLocks } from '../../placement/chunkLocks.ts';
-import { faulty } from '../../placement/faults.ts';
-import { sweepOrphans, type OrphanDeps } from '../../placement/orphans.ts';
-import { scrubChunks, type ScrubDeps } from '../../placement/scrub.ts';
+import { ChunkLocks } from '../../placement/repair/chunkLocks.ts';
+import { faulty } from '../../placement/transports/faults.ts';
+import { sweepOrphans, type OrphanDeps } from '../../placement/repair/orphans.ts';
+import { scrubChunks, type ScrubDeps } from '../../placement/repair/scrub.ts';
 import { Throttle } from '../../placement/throttle.ts';
 import type { ChunkId, ChunkRecord, Progress } from '../../placement/types.ts';
 import { TestCluster, pattern } from '../support/placement.ts';

@@ -1,7 +1,7 @@
 import { LiveWindow, type CallOutcome } from '#placement';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LatencyHistogram } from '../../placement/latencyHistogram.ts';
+import { LatencyHistogram } from '../../placement/registry/latencyHistogram.ts';
 import { ManualClock } from './manualClock.ts';
 
 type Failure = NonNullable<CallOutcome['failure']>;

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { chunkLayout, createCodec, createHasher, type Profile } from '#erasure';
-import { LocalDirectory } from '../../placement/localDirectory.ts';
-import { formatDirectory, shardPath } from '../../placement/providerDirectory.ts';
+import { LocalDirectory } from '../../placement/transports/localDirectory.ts';
+import { formatDirectory, shardPath } from '../../placement/transports/providerDirectory.ts';
 import type {
   CallOutcome,
   Candidate,

@@ -1,0 +1,144 @@
+import {
+  LEAF_BYTES,
+  CELL_BYTES,
+  createCodec,
+  createHasher,
+  type ErasureCodec,
+  type Hasher,
+  type Profile,
+} from '#erasure';
+import { readChunk, type ChunkReaderContext } from './chunkReader.ts';
+import { ShardedChunkWriter, type ChunkWriterContext } from './chunkWriter.ts';
+import { DamageReports } from './damageReports.ts';
+import { LateWrites } from './lateWrites.ts';
+import { READ_LIMITS, type ReadLimits } from './readLimits.ts';
+import { checkChunkId, storedName } from '../shardName.ts';
+import { ShardPlacer } from './shardPlacer.ts';
+import { StripePool } from './stripeMemory.ts';
+import { WRITE_LIMITS, type WriteLimits } from './writeLimits.ts';
+import type {
+  ChunkCatalog,
+  ChunkId,
+  ChunkRecord,
+  ChunkStore,
+  ChunkWriter,
+  Clock,
+  ProviderHandle,
+  Providers,
+  Random,
+} from '../types.ts';
+
+export interface ChunkStoreOptions {
+  readonly providers: Providers;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Where damage that readers find is queued for repair. */
+  readonly catalog?: Pick<ChunkCatalog, 'enqueueRepair'>;
+  readonly codecOf?: (profile: Profile) => ErasureCodec;
+  readonly hasher?: Hasher;
+  /** Bytes of a cell in a full stripe; a multiple of LEAF_BYTES. */
+  readonly cell?: number;
+  readonly limits?: Partial<WriteLimits & ReadLimits>;
+}
+
+/** The store's work in the background ends with `close`. */
+export interface OpenChunkStore extends ChunkStore {
+  /** Ends shards that are still on their way. The providers stay open. */
+  close(): Promise<void>;
+}
+
+export function createChunkStore(options: ChunkStoreOptions): OpenChunkStore {
+  return new ShardedChunkStore(options);
+}
+
+class ShardedChunkStore implements OpenChunkStore {
+  readonly #providers: Providers;
+  readonly #random: Random;
+  readonly #codecOf: (profile: Profile) => ErasureCodec;
+  readonly #late: LateWrites;
+  readonly #writing: ChunkWriterContext;
+  readonly #reading: ChunkReaderContext;
+
+  constructor(options: ChunkStoreOptions) {
+    const { providers, clock, random, catalog, cell = CELL_BYTES } = options;
+    const { hasher = createHasher(), codecOf = createCodec } = options;
+    const limits = { ...WRITE_LIMITS, ...READ_LIMITS, ...options.limits };
+    this.#providers = providers;
+    this.#random = random;
+    this.#codecOf = codecOf;
+    this.#late = new LateWrites(clock, limits);
+    this.#writing = {
+      providers,
+      clock,
+      hasher,
+      pool: new StripePool(),
+      late: this.#late,
+      limits,
+      cell,
+      open: new Set(),
+    };
+    this.#reading = { providers, clock, hasher, codecOf, damage: new DamageReports(clock, catalog), limits };
+  }
+
+  async create(id: ChunkId, profile: Profile): Promise<ChunkWriter> {
+    checkChunkId(id);
+    const placer = new ShardPlacer(this.#providers, this.#random, profile);
+    const cell = cellWhen(this.#writing.open.size, this.#writing.cell);
+    return new ShardedChunkWriter(id, this.#codecOf(profile), placer, { ...this.#writing, cell });
+  }
+
+  read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return readChunk(this.#reading, chunk, offset, length, signal);
+  }
+
+  async delete(chunk: ChunkRecord): Promise<void> {
+    await this.#late.cancel(chunk.id);
+    const places = chunk.shards.map((place) => place?.provider);
+    await settleAll(
+      this.#providers.all().map(async (handle) => {
+        const index = places.indexOf(handle.info.id);
+        if (index >= 0) await handle.transport.delete({ chunk: chunk.id, index });
+        else await removeShards(handle, chunk.id);
+      }),
+    );
+  }
+
+  async deleteUnrecorded(id: ChunkId): Promise<void> {
+    checkChunkId(id);
+    await this.#late.cancel(id);
+    await settleAll(this.#providers.all().map((handle) => removeShards(handle, id)));
+  }
+
+  close(): Promise<void> {
+    return this.#late.close();
+  }
+}
+
+/** Chunks being written beyond which new ones get smaller cells. */
+const CROWD = 8;
+
+/**
+ * Bytes of a new chunk's cells. Two stripes of full cells for each of 64 large uploads would be 192 MiB: in a crowd,
+ * chunks are coded in stripes of a quarter, and memory stays within bounds without making anyone wait.
+ */
+function cellWhen(openWriters: number, cell: number): number {
+  return openWriters < CROWD ? cell : Math.max(LEAF_BYTES, cell / 4);
+}
+
+/** Removes all shards of a chunk that a provider has: a failed write or repair may have left one that no record names. */
+async function removeShards({ transport }: ProviderHandle, chunk: ChunkId): Promise<void> {
+  // All names of the chunk begin with its identifier, so they are the next after it. Mostly there is none.
+  for (let after: string = chunk; ;) {
+    const [next] = await transport.list(after, 1);
+    if (next?.chunk !== chunk) return;
+    await transport.delete(next);
+    after = storedName(next);
+  }
+}
+
+/** Rejects with the first failure, but not before all have ended. */
+async function settleAll(work: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
+}

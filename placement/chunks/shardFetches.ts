@@ -1,0 +1,144 @@
+import { LEAF_BYTES, type Hasher } from '#erasure';
+import { covers, type ByteRange } from './stripeRanges.ts';
+import {
+  TransportError,
+  type CallOutcome,
+  type ChunkRecord,
+  type Clock,
+  type Providers,
+  type ShardSlice,
+} from '../types.ts';
+
+/** Verified bytes of a shard. */
+export interface VerifiedSlice extends ByteRange {
+  readonly bytes: Uint8Array;
+}
+
+export interface ShardFetch extends ByteRange {
+  readonly index: number;
+  readonly begunAt: number;
+  /** From here on another shard is asked for, too. */
+  readonly hedgeAt: number;
+  /** Here it has failed. */
+  readonly endsAt: number;
+}
+
+export interface ShardFetchesContext {
+  readonly providers: Providers;
+  readonly clock: Clock;
+  readonly hasher: Hasher;
+  readonly readMs: number;
+  /** A shard is lost, torn or wrong. */
+  onDamage(index: number, reason: string): void;
+}
+
+/** Gets ranges of a chunk's shards from their providers, and lets nothing through that does not verify. */
+export class ShardFetches {
+  readonly #context: ShardFetchesContext;
+  readonly #chunk: ChunkRecord;
+  readonly #shardLength: number;
+  readonly #onChange: () => void;
+  readonly #stop = new AbortController();
+  readonly pending = new Map<number, ShardFetch>();
+  readonly failed = new Set<number>();
+  readonly slices = new Map<number, VerifiedSlice>();
+
+  /** @param onChange called when a fetch has ended */
+  constructor(chunk: ChunkRecord, shardLength: number, context: ShardFetchesContext, onChange: () => void) {
+    this.#chunk = chunk;
+    this.#shardLength = shardLength;
+    this.#context = context;
+    this.#onChange = onChange;
+  }
+
+  has(index: number, range: ByteRange): boolean {
+    const slice = this.slices.get(index);
+    return slice !== undefined && covers(slice, range);
+  }
+
+  /** The bytes of a range that `has`. */
+  bytes(index: number, { start, end }: ByteRange): Uint8Array {
+    const slice = this.slices.get(index)!;
+    return slice.bytes.subarray(start - slice.start, end - slice.start);
+  }
+
+  /** Asks the shard's provider for the leaves that the range lies in. */
+  fetch(index: number, range: ByteRange): void {
+    const { providers, clock, readMs } = this.#context;
+    const place = this.#chunk.shards[index];
+    const handle = place && providers.get(place.provider);
+    if (!handle) {
+      this.failed.add(index);
+      if (place) this.#context.onDamage(index, 'its provider is not registered');
+      this.#onChange();
+      return;
+    }
+    const first = Math.floor(range.start / LEAF_BYTES);
+    const count = Math.ceil(range.end / LEAF_BYTES) - first;
+    const start = first * LEAF_BYTES;
+    const end = Math.min(start + count * LEAF_BYTES, this.#shardLength);
+    const now = clock.now();
+    const { id } = handle.info;
+    const hedgeAt = now + providers.hedgeAfterMs(id);
+    const fetch: ShardFetch = { index, start, end, begunAt: now, hedgeAt, endsAt: now + readMs };
+    this.pending.set(index, fetch);
+    handle.transport.get({ chunk: this.#chunk.id, index }, first, count, this.#stop.signal).then(
+      (slice) => this.#arrived(fetch, slice, first),
+      (error: unknown) => this.#fail(fetch, error instanceof TransportError ? error.kind : 'Unavailable'),
+    );
+  }
+
+  /** Gives up fetches that have had their time. */
+  expire(): void {
+    const now = this.#context.clock.now();
+    for (const fetch of this.pending.values()) if (now >= fetch.endsAt) this.#fail(fetch, 'Timeout');
+  }
+
+  /** Ends the fetches that are not needed any more, and charges those that were too slow to be of use. */
+  stop(): void {
+    const now = this.#context.clock.now();
+    for (const fetch of this.pending.values()) {
+      if (now >= fetch.hedgeAt) this.#report(fetch, 'Timeout');
+    }
+    const isIdle = this.pending.size === 0;
+    this.pending.clear();
+    if (!isIdle) this.#stop.abort(STOPPED);
+  }
+
+  #arrived(fetch: ShardFetch, slice: ShardSlice, first: number): void {
+    if (this.pending.get(fetch.index) !== fetch) return;
+    const { root } = this.#chunk.shards[fetch.index]!;
+    const isRight =
+      slice.first === first &&
+      slice.bytes.length === fetch.end - fetch.start &&
+      this.#context.hasher.verify(root, this.#shardLength, first, slice.bytes, slice.proof);
+    if (!isRight) {
+      this.#fail(fetch, 'WrongBytes');
+      return;
+    }
+    this.pending.delete(fetch.index);
+    this.slices.set(fetch.index, { start: fetch.start, end: fetch.end, bytes: slice.bytes });
+    this.#report(fetch, undefined);
+    this.#onChange();
+  }
+
+  #fail(fetch: ShardFetch, failure: NonNullable<CallOutcome['failure']>): void {
+    if (this.pending.get(fetch.index) !== fetch) return;
+    this.pending.delete(fetch.index);
+    this.failed.add(fetch.index);
+    this.#report(fetch, failure);
+    if (failure === 'NotFound' || failure === 'Corrupt' || failure === 'WrongBytes') {
+      this.#context.onDamage(fetch.index, failure);
+    }
+    this.#onChange();
+  }
+
+  #report({ index, begunAt }: ShardFetch, failure: CallOutcome['failure']): void {
+    const { providers, clock } = this.#context;
+    const outcome = { kind: 'read', latencyMs: clock.now() - begunAt } as const;
+    providers.report(this.#chunk.shards[index]!.provider, failure ? { ...outcome, failure } : outcome);
+  }
+}
+
+/** Made once: an AbortController's own reason costs a stack trace. */
+const STOPPED = new Error('not needed any more');

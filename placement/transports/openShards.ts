@@ -1,0 +1,135 @@
+import { createHasher, createProver, LEAF_BYTES, type Prover } from '#erasure';
+import { closeQuietly, openStored, readAt } from './fileCalls.ts';
+import { decodeTail, leafRange, leavesBytes, shardLengthOf, TRAILER_BYTES } from './shardFile.ts';
+import { TransportError, type ShardSeal, type ShardSlice } from '../types.ts';
+
+const hasher = createHasher();
+
+/** A shard's file, open for reading. */
+export class OpenShard {
+  readonly seal: ShardSeal;
+  readonly #fd: number;
+  readonly #prover: Prover;
+  #closed = false;
+
+  private constructor(fd: number, seal: ShardSeal) {
+    this.#fd = fd;
+    this.seal = seal;
+    this.#prover = createProver(hasher, seal.leaves);
+  }
+
+  /** @throws TransportError 'Corrupt', or a system error */
+  static async open(path: string): Promise<OpenShard> {
+    const { fd, size } = await openStored(path);
+    try {
+      const length = shardLengthOf(size);
+      if (length === undefined) throw new TransportError('Corrupt', `no shard has a file of ${size} bytes`);
+      const tail = await readAt(fd, length, leavesBytes(length) + TRAILER_BYTES);
+      const seal = decodeTail(tail, length);
+      if (!seal)
+        throw new TransportError('Corrupt', `the file's trailer is not that of a shard of ${length} bytes`);
+      return new OpenShard(fd, seal);
+    } catch (error) {
+      await closeQuietly(fd);
+      throw error;
+    }
+  }
+
+  /** @throws TransportError 'Corrupt' */
+  async slice(first: number, count: number): Promise<ShardSlice> {
+    const range = leafRange(this.seal.length, first, count);
+    if (!range) {
+      throw new TransportError(
+        'Corrupt',
+        `a shard of ${this.seal.length} bytes has no leaves [${first}, ${first + count})`,
+      );
+    }
+    const bytes = await readAt(this.#fd, range.start, range.end - range.start);
+    if (bytes.length < range.end - range.start)
+      throw new TransportError('Corrupt', 'the file has become shorter');
+    return { first, bytes, proof: this.#prover.proof(first, count) };
+  }
+
+  /** True when the bytes in the file have the root that its trailer names. */
+  async verifies(): Promise<boolean> {
+    const tree = hasher.tree();
+    const { length, root } = this.seal;
+    for (let at = 0; at < length; at += 16 * LEAF_BYTES) {
+      const bytes = await readAt(this.#fd, at, Math.min(16 * LEAF_BYTES, length - at));
+      if (bytes.length === 0) return false;
+      tree.update(bytes);
+    }
+    return Buffer.compare(tree.finish().root, root) === 0;
+  }
+
+  /** Idempotent: a descriptor closed twice could be another file's by then. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await closeQuietly(this.#fd);
+  }
+}
+
+/** Shards shorter than this are opened for every call: their readers seldom come back for more. */
+const KEPT_BYTES_MIN = 512 * 1024;
+const KEPT_MAX = 32;
+/** Short, so that a file that was replaced or removed behind our back is soon seen. */
+const IDLE_MS = 250;
+
+interface Entry {
+  readonly opening: Promise<OpenShard>;
+  users: number;
+  idle: NodeJS.Timeout | undefined;
+}
+
+/**
+ * Keeps the long shards that are read piece by piece open between the pieces: opening one anew costs four calls and
+ * the hashing of its inner nodes.
+ */
+export class OpenShards {
+  readonly #entries = new Map<string, Entry>();
+
+  async slice(path: string, first: number, count: number): Promise<ShardSlice> {
+    const entry = this.#entries.get(path) ?? this.#add(path);
+    entry.users++;
+    clearTimeout(entry.idle);
+    try {
+      return await (await entry.opening).slice(first, count);
+    } finally {
+      entry.users--;
+      await this.#retire(path, entry);
+    }
+  }
+
+  /** Forgets a file that was removed or replaced. */
+  async forget(path: string): Promise<void> {
+    const entry = this.#entries.get(path);
+    this.#entries.delete(path);
+    if (entry) await this.#retire(path, entry);
+  }
+
+  async forgetAll(): Promise<void> {
+    await Promise.all([...this.#entries.keys()].map((path) => this.forget(path)));
+  }
+
+  #add(path: string): Entry {
+    const entry: Entry = { opening: OpenShard.open(path), users: 0, idle: undefined };
+    this.#entries.set(path, entry);
+    return entry;
+  }
+
+  /** Called when a user leaves: keeps the shard for a moment, or closes it. */
+  async #retire(path: string, entry: Entry): Promise<void> {
+    if (entry.users > 0) return;
+    clearTimeout(entry.idle);
+    const shard = await entry.opening.catch(() => undefined);
+    if (entry.users > 0) return;
+    const known = this.#entries.get(path) === entry;
+    if (known && shard && shard.seal.length >= KEPT_BYTES_MIN && this.#entries.size <= KEPT_MAX) {
+      entry.idle = setTimeout(() => void this.forget(path), IDLE_MS).unref();
+      return;
+    }
+    if (known) this.#entries.delete(path);
+    await shard?.close();
+  }
+}
