@@ -1,5 +1,14 @@
 import { nativeDigest, wasmDigest, type Digest } from './blake3.ts';
-import { leafCount, levelAbove, nodeAt, proofLength, proofSteps, sealRoot, top } from './merkle.ts';
+import {
+  leafCount,
+  levelAbove,
+  nodeAt,
+  proofLength,
+  proofSteps,
+  sealRoot,
+  top,
+  type ProofStep,
+} from './merkle.ts';
 import { LeafTreeBuilder } from './tree-builder.ts';
 import { HASH_BYTES, LEAF_BYTES, type Hasher, type TreeBuilder } from './types.ts';
 
@@ -49,15 +58,34 @@ class MerkleHasher implements Hasher {
     // All sizes are checked before anything is hashed, so a wrong size costs nothing.
     const steps = [...proofSteps(first, first + count, width)];
     if (proof.length !== proofLength(steps)) return false;
+    return this.#isRoot(root, this.#climb(steps, this.#leaves(bytes), proof), length);
+  }
 
-    let nodes = this.#leaves(bytes);
+  verifyLeafHash(
+    root: Uint8Array,
+    length: number,
+    leaf: number,
+    leafHash: Uint8Array,
+    proof: Uint8Array,
+  ): boolean {
+    if (!Number.isSafeInteger(length) || leafHash.length !== HASH_BYTES) return false;
+    const width = leafCount(length);
+    if (!isRange(leaf, 1, width)) return false;
+    const steps = [...proofSteps(leaf, leaf + 1, width)];
+    if (proof.length !== proofLength(steps)) return false;
+    return this.#isRoot(root, this.#climb(steps, leafHash, proof), length);
+  }
+
+  /** The top of the tree, from a range's leaf hashes and a proof of the right size. */
+  #climb(steps: readonly ProofStep[], leaves: Uint8Array, proof: Uint8Array): Uint8Array {
+    let nodes = leaves;
     let at = 0;
     for (const { left, right } of steps) {
       const before = proof.subarray(at, (at += left ? HASH_BYTES : 0));
       const after = proof.subarray(at, (at += right ? HASH_BYTES : 0));
       nodes = levelAbove(this.#digest, left || right ? concatenate([before, nodes, after]) : nodes);
     }
-    return this.#isRoot(root, nodes, length);
+    return nodes;
   }
 
   #leaves(bytes: Uint8Array): Uint8Array {

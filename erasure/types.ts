@@ -81,6 +81,17 @@ export interface Hasher {
    */
   verify(root: Uint8Array, length: number, first: number, bytes: Uint8Array, proof: Uint8Array): boolean;
   /**
+   * The same of one leaf of which only the hash (32 bytes) is known: true when `leaf` of the shard hashes to it.
+   * Never throws on hostile input.
+   */
+  verifyLeafHash(
+    root: Uint8Array,
+    length: number,
+    leaf: number,
+    leafHash: Uint8Array,
+    proof: Uint8Array,
+  ): boolean;
+  /**
    * Root of a shard of `length` bytes from its concatenated leaf hashes.
    * @throws RangeError when a shard of that length has another number of leaves.
    */

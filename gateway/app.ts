@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { formatProfile } from '#erasure';
 import {
   Maintenance,
+  asRepair,
   chooseProviders,
   createChunkStore,
   systemClock,
@@ -31,13 +32,16 @@ import { openKeyring } from './engine/keyring.ts';
 import type { Keyring } from './engine/keyring.ts';
 import { openObjectStore } from './engine/store.ts';
 import type { Engine } from './engine/store.ts';
+import { Foreground } from './foreground.ts';
 import { createHttpServer } from './http/server.ts';
 import { createJobs } from './jobs.ts';
 import { close, listen, listening, readTls, urlOf } from './listening.ts';
 import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
-import { logMaintenance } from './maintenanceLog.ts';
+import { brief, logMaintenance } from './maintenanceLog.ts';
 import { openKeyValueStore } from './metadata/open.ts';
+import { openNetwork } from './openNetwork.ts';
+import type { OpenNetwork } from './openNetwork.ts';
 import { openRegistry, providerStatus, watchProviders } from './providers.ts';
 import { createS3Handler } from './s3/dispatch.ts';
 
@@ -47,6 +51,8 @@ export interface Gateway {
   stop(drainMs: number): Promise<void>;
 }
 
+/** An hour-long era leaves a leaving provider's shards where they are for a minute at most. */
+const EVACUATE_EVERY_MS = 60_000;
 const KEYS_NOTE = 'keys.first';
 const OWNER_NOTE = 'account.owner';
 
@@ -84,10 +90,20 @@ async function compose(
   const keyring = await openKeys(config, catalog);
   const credentials = await openCredentials(config, account, keyring);
   let metrics: Metrics | undefined;
-  const { providers, warnings } = await openRegistry(config, catalog, () => metrics);
+  let network: OpenNetwork | undefined;
+  const { providers, warnings } = await openRegistry(config, catalog, {
+    metrics: () => metrics,
+    onOutcome: (...outcome) => network?.service.noteOutcome(...outcome),
+  });
   closers.push(() => providers.close());
   for (const warning of warnings) log.warn(warning);
-  const chunks = createChunkStore({ providers, catalog, clock: systemClock, random: systemRandom });
+  const chunks = createChunkStore({
+    providers,
+    catalog,
+    clock: systemClock,
+    random: systemRandom,
+    survive: config.survive,
+  });
   closers.push(() => chunks.close());
   const engine = await openObjectStore({
     kv,
@@ -100,18 +116,37 @@ async function compose(
   });
   closers.push(() => engine.close());
   engine.reclaim.start((error) => log.error({ err: error, job: 'reclaim' }, 'a background job failed'));
-  const maintenance = new Maintenance({
+  const foreground = new Foreground(() => maintenance.evacuations().size > 0);
+  const maintenance: Maintenance = new Maintenance(
+    {
+      catalog,
+      providers,
+      choose: chooseProviders,
+      clock: systemClock,
+      profile: config.profile,
+      isPending: (chunk) => engine.isPending(chunk),
+      bucketOf: (chunk) => engine.bucketOf(chunk),
+      foreground: () => foreground.latency(),
+      onEvent: (event) => logMaintenance(log, event),
+      onEvacuated: (report) => log.info({ report: brief(report) }, 'shards were moved off a provider'),
+    },
+    { evacuateIntervalMs: Math.min(EVACUATE_EVERY_MS, config.eraMs) },
+  );
+  network = await openNetwork({
+    config,
     catalog,
-    providers,
-    choose: chooseProviders,
-    clock: systemClock,
-    isPending: (chunk) => engine.isPending(chunk),
-    onEvent: (event) => logMaintenance(log, event),
+    registry: providers,
+    log,
+    shardsAt: (id) => maintenance.shardsAt(id),
+    durability: () => maintenance.durability(),
   });
+  if (network) closers.push(() => network.close());
 
   metrics = createMetrics({
     awaitingRepair: () => awaitingRepair(catalog),
     providers: () => providerStatus(providers),
+    network: () => network?.service,
+    durability: () => maintenance.durability(),
   });
   const server = createHttpServer({
     handle: createS3Handler({
@@ -128,7 +163,10 @@ async function compose(
       log,
     }),
     log,
-    onRequest: metrics.onRequest,
+    onRequest: (sample) => {
+      metrics?.onRequest(sample);
+      foreground.add(sample.seconds);
+    },
     uploadMemory: config.uploadMemory,
     ...(tls && { tls }),
   });
@@ -142,6 +180,7 @@ async function compose(
   const started = Date.now();
   const operator: Operator = {
     keys: credentials,
+    network: () => network?.service,
     ready: () => ready,
     status: async () =>
       await gatewayStatus({
@@ -152,6 +191,7 @@ async function compose(
         engine,
         providers,
         awaiting: await awaitingRepair(catalog),
+        durability: await maintenance.durability(),
       }),
     jobs: createJobs(maintenance, engine),
   };
@@ -164,14 +204,18 @@ async function compose(
   closers.push(() => close(admin));
   await publishAddress(config.data, { url: adminUrl, token, pid: process.pid });
   closers.push(() => withdrawAddress(config.data));
-  maintenance.start();
+  const networkUrl = await network?.listen(() => [
+    { host: config.listen.host, port: s3Address.port },
+    { host: config.adminListen.host, port: adminAddress.port },
+  ]);
+  asRepair(() => maintenance.start());
   const unwatch = watchProviders(providers, log);
   closers.push(async () => unwatch());
   closers.push(() => maintenance.stop());
   log.info({ endpoint, adminUrl, version }, 'serving');
 
   return {
-    summary: summaryOf(config, version, account, endpoint, adminUrl, warnings),
+    summary: summaryOf(config, version, account, { endpoint, adminUrl, networkUrl }, warnings),
     async stop(drainMs) {
       ready = false;
       log.info('draining');
@@ -250,6 +294,7 @@ async function gatewayStatus(parts: {
   engine: Engine;
   providers: ProviderRegistry;
   awaiting: number;
+  durability: GatewayStatus['durability'];
 }): Promise<GatewayStatus> {
   const { config, providers } = parts;
   // What an operator asks about now, not what the last probe saw.
@@ -265,6 +310,7 @@ async function gatewayStatus(parts: {
     metadata: config.metadata,
     buckets: (await parts.engine.store.listBuckets()).buckets.length,
     chunksAwaitingRepair: parts.awaiting,
+    ...(parts.durability && { durability: parts.durability }),
     providers: status,
     writeQuorum: quorum,
     writable: status.filter(({ writable }) => writable).length >= quorum,
@@ -275,14 +321,12 @@ function summaryOf(
   config: Config,
   version: string,
   account: Account,
-  endpoint: string,
-  adminUrl: string,
+  urls: Pick<Summary, 'endpoint' | 'adminUrl' | 'networkUrl'>,
   warnings: readonly string[],
 ): Summary {
   return {
     version,
-    endpoint,
-    adminUrl,
+    ...urls,
     region: config.region,
     data: config.data,
     profile: formatProfile(config.profile),

@@ -4,6 +4,8 @@ export interface Summary {
   /** URL that clients use. */
   readonly endpoint: string;
   readonly adminUrl: string;
+  /** Where providers and HyperNodes register; undefined while that is off. */
+  readonly networkUrl: string | undefined;
   readonly region: string;
   readonly data: string;
   readonly profile: string;
@@ -24,7 +26,7 @@ export function banner(summary: Summary): string {
       : `Access key  ${accessKey}\nSecret key  ${summary.newSecretKey}\n            shown this once, kept in ${summary.credentialsFile}`;
   return `
 Shardway ${summary.version} serves S3 at ${endpoint}
-Admin       ${summary.adminUrl} (healthz, readyz, metrics)
+${summary.networkUrl === undefined ? '' : `Network     ${summary.networkUrl} (providers and HyperNodes register here)\n`}Admin       ${summary.adminUrl} (healthz, readyz, metrics)
 Data        ${summary.data}, profile ${summary.profile}
 ${keys}
 ${summary.warnings.map((warning) => `Warning     ${warning}\n`).join('')}

@@ -2,11 +2,14 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import type { Profile } from '#erasure';
 import { parseProfile } from '#erasure';
+import type { DomainLevel } from '#placement';
 
 /** Everything the program can be told, read once at start and frozen. The only file that reads the environment. */
 export interface Config {
   readonly listen: Address;
   readonly adminListen: Address;
+  /** Where providers and HyperNodes come; undefined: nobody registers. */
+  readonly networkListen: Address | undefined;
   /** Absolute path of the data folder. */
   readonly data: string;
   readonly region: string;
@@ -15,6 +18,16 @@ export interface Config {
   readonly profile: Profile;
   /** Provider specifications, or undefined for the default directories under the data folder. */
   readonly providers: readonly string[] | undefined;
+  /** Levels of the failure-domain tree of which the loss of any one domain must leave every new chunk readable. */
+  readonly survive: readonly DomainLevel[];
+  /** Milliseconds of an era. */
+  readonly eraMs: number;
+  /** Audits passed and days after which a provider is vetted. */
+  readonly vetting: { readonly audits: number; readonly days: number };
+  /** Independent groups of HyperNodes without which nothing is decided. */
+  readonly monitorGroups: number;
+  /** Credentials of S3 buckets that serve as providers, by the name in the provider list. */
+  readonly bucketCredentials: ReadonlyMap<string, { readonly accessKey: string; readonly secretKey: string }>;
   /** Suffix of the Host header for virtual-host style requests. */
   readonly domain: string | undefined;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
@@ -28,6 +41,10 @@ export interface Address {
   readonly host: string;
   readonly port: number;
 }
+
+const DOMAIN_LEVELS = ['region', 'site', 'operator'] as const satisfies readonly DomainLevel[];
+/** Credentials of a bucket called NAME in the provider list, as accessKey:secretKey. */
+const BUCKET_CREDENTIALS = 'SHARDWAY_S3_CREDENTIALS_';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -60,6 +77,13 @@ export const SETTINGS = {
     placeholder: 'host:port',
     fallback: '127.0.0.1:9001',
     help: 'address of the admin listener: health, metrics, operators’ commands',
+  },
+  networkListen: {
+    env: 'SHARDWAY_NETWORK_LISTEN',
+    flag: 'network-listen',
+    placeholder: 'host:port',
+    fallback: '127.0.0.1:9002',
+    help: 'address at which providers and HyperNodes register and report; off for none',
   },
   data: {
     env: 'SHARDWAY_DATA',
@@ -103,7 +127,34 @@ export const SETTINGS = {
     env: 'SHARDWAY_PROVIDERS',
     flag: 'providers',
     placeholder: 'list',
-    help: 'comma-separated provider folders, each may be region/site/operator=folder; default: k+m folders under the data folder',
+    help: 'comma-separated providers of this gateway’s own: folders or s3://bucket?endpoint=…, each may be region/site/operator=…; none for registered ones alone; default: k+m folders under the data folder',
+  },
+  survive: {
+    env: 'SHARDWAY_SURVIVE',
+    flag: 'survive',
+    placeholder: 'levels',
+    help: 'comma-separated region, site, operator: a write is refused unless the loss of any one of these leaves it readable; default: as far as the providers allow',
+  },
+  era: {
+    env: 'SHARDWAY_ERA',
+    flag: 'era',
+    placeholder: 'seconds',
+    fallback: '3600',
+    help: 'length of an era, after which HyperNodes report and scores are computed; their half-lives scale with it',
+  },
+  vetting: {
+    env: 'SHARDWAY_VETTING',
+    flag: 'vetting',
+    placeholder: 'audits/days',
+    fallback: '100/21',
+    help: 'audits a new provider must pass, and days it must serve, until it takes its full share',
+  },
+  monitorGroups: {
+    env: 'SHARDWAY_MONITOR_GROUPS',
+    flag: 'monitor-groups',
+    placeholder: 'n',
+    fallback: '7',
+    help: 'independent groups of HyperNodes without which nothing is decided about a provider',
   },
   domain: {
     env: 'SHARDWAY_DOMAIN',
@@ -180,13 +231,18 @@ export function readConfig(
   const logLevel =
     LOG_LEVELS.find((level) => level === required('logLevel')) ??
     fail('logLevel', `takes one of ${LOG_LEVELS.join(', ')}`);
-  const uploadMemoryMiB = Number(required('uploadMemory'));
-  if (!Number.isInteger(uploadMemoryMiB) || uploadMemoryMiB < 16)
-    fail('uploadMemory', 'takes a whole number of MiB, at least 16');
+  const uploadMemoryMiB = wholeNumber('uploadMemory', required('uploadMemory'), 16);
 
+  const networkListen = required('networkListen');
   return Object.freeze({
     listen: address('listen', required('listen')),
     adminListen: address('adminListen', required('adminListen')),
+    networkListen: networkListen === 'off' ? undefined : address('networkListen', networkListen),
+    survive: domainLevels(text('survive')),
+    eraMs: wholeNumber('era', required('era'), 1) * 1000,
+    vetting: vetting(required('vetting')),
+    monitorGroups: wholeNumber('monitorGroups', required('monitorGroups'), 1),
+    bucketCredentials: bucketCredentials(environment),
     data: resolve(required('data')),
     region,
     metadata,
@@ -221,11 +277,58 @@ function fail(name: SettingName, why: string): never {
 }
 
 function address(name: SettingName, text: string): Address {
+  return (
+    parseAddress(text) ?? fail(name, `takes host:port, like 127.0.0.1:9000 or [::1]:9000; got '${text}'`)
+  );
+}
+
+/** Undefined for what is not host:port. */
+export function parseAddress(text: string): Address | undefined {
   const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  if (!match || port > 65_535)
-    fail(name, `takes host:port, like 127.0.0.1:9000 or [::1]:9000; got '${text}'`);
+  if (!match || port > 65_535) return undefined;
   return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '0.0.0.0' : match[2]), port };
+}
+
+function wholeNumber(name: SettingName, text: string, min: number): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < min)
+    fail(name, `takes a whole number, at least ${min}; got '${text}'`);
+  return value;
+}
+
+function domainLevels(text: string | undefined): readonly DomainLevel[] {
+  if (text === undefined) return [];
+  return text.split(',').map((part) => {
+    const level = DOMAIN_LEVELS.find((one) => one === part.trim());
+    return level ?? fail('survive', `takes ${DOMAIN_LEVELS.join(', ')}; got '${part}'`);
+  });
+}
+
+function vetting(text: string): Config['vetting'] {
+  const match = /^(\d+)\/(\d+(?:\.\d+)?)$/.exec(text);
+  if (!match) fail('vetting', `takes audits/days, like 100/21; got '${text}'`);
+  return { audits: Number(match[1]), days: Number(match[2]) };
+}
+
+function bucketCredentials(environment: Record<string, string | undefined>): Config['bucketCredentials'] {
+  const found = new Map<string, { accessKey: string; secretKey: string }>();
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith(BUCKET_CREDENTIALS) || value === undefined || value === '') continue;
+    const at = value.indexOf(':');
+    if (at < 1) throw new ConfigError(`${variable} takes accessKey:secretKey`);
+    found.set(variable.slice(BUCKET_CREDENTIALS.length), {
+      accessKey: value.slice(0, at),
+      secretKey: value.slice(at + 1),
+    });
+  }
+  return found;
+}
+
+/** A party's join token, which other users could read on its command line. */
+export function joinToken(environment: Record<string, string | undefined> = process.env): string | undefined {
+  const token = environment['SHARDWAY_TOKEN'];
+  return token === '' ? undefined : token;
 }
 
 function profile(text: string): Profile {
@@ -238,6 +341,7 @@ function profile(text: string): Profile {
 
 function providers(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined;
+  if (text === 'none') return [];
   const list = text.split(',').map((entry) => entry.trim());
   if (list.some((entry) => entry === '')) fail('providers', 'has an empty entry');
   return list;

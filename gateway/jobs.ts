@@ -1,13 +1,18 @@
+import { asRepair } from '#placement';
 import type { Maintenance } from '#placement';
 import type { Job, JobReport } from './admin/types.ts';
 import type { Engine } from './engine/store.ts';
 
 /** What operators' commands run, put together from placement's maintenance and the engine's own. */
-export function createJobs(maintenance: Maintenance, engine: Engine): { repair: Job; check: Job } {
+export function createJobs(
+  maintenance: Maintenance,
+  engine: Engine,
+): { repair: Job; check: Job; rebalance: Job } {
   return {
     async repair(options, onProgress, signal) {
       await engine.reclaim.runOnce();
-      const report = await maintenance.repairAll({ deep: options['deep'] !== false }, onProgress, signal);
+      const deep = options['deep'] !== false;
+      const report = await asRepair(() => maintenance.repairAll({ deep }, onProgress, signal));
       const lacking = report.failed.length + report.unreadable.length + report.waiting;
       return {
         ok: lacking === 0,
@@ -16,6 +21,16 @@ export function createJobs(maintenance: Maintenance, engine: Engine): { repair: 
           (lacking === 0
             ? '; every chunk has its full redundancy'
             : `, ${report.failed.length + report.waiting} still lack redundancy, ${report.unreadable.length} cannot be read`),
+        details: { ...report },
+      };
+    },
+
+    async rebalance(_options, onProgress, signal) {
+      const report = await asRepair(() => maintenance.rebalance(onProgress, signal));
+      const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+      return {
+        ok: report.failed === 0,
+        summary: `${report.chunks} chunks looked at: ${report.moved} shards moved to emptier providers, ${report.spread} to other domains, ${report.failed} could not be; fullest and emptiest differ by ${percent(report.gapAfter)} (before: ${percent(report.gapBefore)})`,
         details: { ...report },
       };
     },

@@ -14,7 +14,7 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
 
 /** @throws ConfigError naming the setting, when the address cannot be listened on */
 export async function listening<T>(
-  setting: 'listen' | 'adminListen',
+  setting: 'listen' | 'adminListen' | 'networkListen',
   { host, port }: Address,
   listen: () => Promise<T>,
 ): Promise<T> {

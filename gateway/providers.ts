@@ -12,7 +12,14 @@ import {
   systemClock,
   writeQuorum,
 } from '#placement';
-import type { ChunkCatalog, KnownProvider, ProviderEntry, ProviderRegistry } from '#placement';
+import type {
+  CallOutcome,
+  ChunkCatalog,
+  KnownProvider,
+  ProviderEntry,
+  ProviderId,
+  ProviderRegistry,
+} from '#placement';
 import type { Metrics } from './admin/metrics.ts';
 import type { GatewayStatus } from './admin/types.ts';
 import { settingError } from './config.ts';
@@ -34,7 +41,10 @@ type ProviderStatus = GatewayStatus['providers'][number];
 export async function openRegistry(
   config: Config,
   catalog: ChunkCatalog,
-  metrics: () => Metrics | undefined,
+  hooks: {
+    readonly metrics: () => Metrics | undefined;
+    readonly onOutcome: (id: ProviderId, outcome: CallOutcome) => void;
+  },
 ): Promise<{ providers: ProviderRegistry; warnings: readonly string[] }> {
   const note = await catalog.getNote(PROVIDERS_NOTE);
   const known = note === undefined ? [] : (JSON.parse(note) as KnownProvider[]);
@@ -43,9 +53,10 @@ export async function openRegistry(
       entries: await providerEntries(config),
       known,
       clock: systemClock,
+      onOutcome: hooks.onOutcome,
       decorate: (transport, info) =>
         measured(transport, systemClock, ({ kind, latencyMs, failure }) =>
-          metrics()?.onProviderCall({
+          hooks.metrics()?.onProviderCall({
             provider: info.id,
             kind,
             outcome: failure ?? 'ok',
@@ -100,6 +111,7 @@ export function providerStatus(providers: ProviderRegistry): GatewayStatus['prov
     writable: writable.has(info.id),
     capacityBytes: info.capacity,
     freeBytes: info.free,
+    ...(info.score !== undefined && { score: info.score }),
   }));
 }
 
@@ -129,6 +141,8 @@ export function changed(
 
 /** Without a list of its own: k+m folders, and any that an earlier, wider profile has filled. */
 async function providerEntries(config: Config): Promise<ProviderEntry[]> {
+  // Registered providers alone may be enough.
+  if (config.providers?.length === 0) return [];
   if (config.providers !== undefined) return parseProviderList(config.providers.join(','));
   const root = join(config.data, 'providers');
   const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {

@@ -23,6 +23,10 @@ export interface Domain {
   readonly operator: string;
 }
 
+/** Levels of the failure-domain tree, and who runs what. */
+export const DOMAIN_LEVELS = ['region', 'site', 'operator'] as const;
+export type DomainLevel = (typeof DOMAIN_LEVELS)[number];
+
 export type ProviderState =
   | 'vetting'
   | 'active'
@@ -38,6 +42,8 @@ export interface ProviderInfo {
   readonly endpoint: string;
   readonly domain: Domain;
   readonly state: ProviderState;
+  /** S for placement, in [0, 1], by the oracle; undefined while it is not measured, and for what no oracle judges. */
+  readonly score?: number;
   /** Total bytes offered, and bytes free by the last probe. */
   readonly capacity: number;
   readonly free: number;
@@ -161,8 +167,8 @@ export interface ChunkRecord {
 export interface WrittenChunk {
   readonly record: ChunkRecord;
   readonly needsRepair: boolean;
-  /** The domain rule held: at most m shards in one site and with one operator. */
-  readonly domainRuleKept: boolean;
+  /** Any one domain of these levels may be lost, and the chunk can still be read from the shards that are durable now. */
+  readonly survives: readonly DomainLevel[];
 }
 
 /**
@@ -179,7 +185,7 @@ export interface ChunkWriter {
    * Resolves when k+⌈m/2⌉ shards are durable, after a short wait for the others. Shards still on their way go on in the
    * background and stand in the record with their place and root; failed ones are undefined there. In both cases `needsRepair` is true,
    * and the caller stores the record and its repair queue entry in one commit.
-   * @throws PlacementError 'TooFewProviders' (shards written are deleted)
+   * @throws PlacementError 'TooFewProviders' | 'DomainRule' (shards written are deleted)
    */
   finish(): Promise<WrittenChunk>;
   /** Deletes whatever was written. Idempotent; never rejects. */
@@ -188,7 +194,10 @@ export interface ChunkWriter {
 
 /** Bytes of a chunk, in the order asked for, every one verified against the shard roots of the record. */
 export interface ChunkStore {
-  /** @param id an identifier never used before (32 lower-case hex digits) */
+  /**
+   * @param id an identifier never used before (32 lower-case hex digits)
+   * @throws PlacementError 'TooFewProviders' | 'DomainRule'
+   */
   create(id: ChunkId, profile: Profile): Promise<ChunkWriter>;
   /**
    * Streams [offset, offset+length) of a chunk in pieces of at most one stripe, with read-ahead bounded by one stripe.
@@ -214,11 +223,19 @@ export interface ChunkCatalog {
   list(after: ChunkId | undefined, limit: number): Promise<ChunkRecord[]>;
   /** Idempotent; survives a restart. */
   enqueueRepair(id: ChunkId, reason: string): Promise<void>;
-  dequeueRepair(id: ChunkId): Promise<void>;
+  /** Idempotent. With `reason`, only while the entry still gives it: what was found meanwhile stays queued. */
+  dequeueRepair(id: ChunkId, reason?: string): Promise<void>;
   repairQueue(after: ChunkId | undefined, limit: number): Promise<ChunkId[]>;
+  /** Like `repairQueue`, with the reason each entry was given last. */
+  repairEntries(after: ChunkId | undefined, limit: number): Promise<RepairEntry[]>;
   /** A durable cursor or note of a background job (scrub position …). */
   getNote(name: string): Promise<string | undefined>;
   setNote(name: string, value: string): Promise<void>;
+}
+
+export interface RepairEntry {
+  readonly id: ChunkId;
+  readonly reason: string;
 }
 
 /** Candidates in, providers for the k+m shards out; the same arguments give the same answer. */
@@ -228,26 +245,36 @@ export interface Candidate {
   readonly info: ProviderInfo;
   /** ≥ 0: relative share of new shards; 0 = not to be chosen. */
   readonly weight: number;
+  /** Bytes on their way there or lately placed; of several valid sets, the one least loaded for its weight is taken. */
+  readonly load?: number;
+  /** Still being vetted or measured: at most one of them holds a shard of a chunk. */
+  readonly unproven?: boolean;
 }
 export interface ChooseRequest {
   readonly candidates: readonly Candidate[];
   readonly count: number;
-  /** Most shards of one chunk in one site and with one operator, where the map allows it (m). */
+  /** Most shards of one chunk in one region, site and with one operator, at each level where the map allows it (m). */
   readonly perDomainMax: number;
   /** Providers that already hold a shard of the chunk (repair): never chosen again, and counted in their domains. */
   readonly taken?: readonly ProviderInfo[];
+  /** Providers that are not to be chosen this time. Spares a caller with many candidates a filtered copy of them. */
+  readonly excluded?: ReadonlySet<ProviderId>;
+  /** Levels that matter most: where not all levels can be had, these are kept first. */
+  readonly required?: readonly DomainLevel[];
   /** 32-bit unsigned. */
   readonly seed: number;
 }
 export interface ChooseAnswer {
   /** At most `count`, all different. Fewer only when there are not enough candidates. */
   readonly chosen: readonly ProviderInfo[];
-  /** False when the domain rule could not be kept with these candidates. */
-  readonly domainRuleKept: boolean;
+  /** Levels at which no domain has more than `perDomainMax`, counting `taken`. */
+  readonly survives: readonly DomainLevel[];
 }
 
 export type PlacementErrorKind =
   | 'TooFewProviders'
+  /** No set of providers that can be had survives what the operator requires. */
+  | 'DomainRule'
   | 'ChunkUnreadable'
   | 'NoSpace'
   | 'BadConfiguration'
@@ -260,17 +287,19 @@ export class PlacementError extends Error {
   constructor(kind: PlacementErrorKind, message: string, options?: ErrorOptions) {
     super(message, options);
     this.kind = kind;
-    this.retryable = kind === 'TooFewProviders' || kind === 'ChunkUnreadable';
+    this.retryable = kind === 'TooFewProviders' || kind === 'DomainRule' || kind === 'ChunkUnreadable';
   }
 }
 
 /** Progress of long work, for progress bars and logs. */
 export interface Progress {
-  readonly job: 'repair' | 'scrub' | 'check';
+  readonly job: 'repair' | 'scrub' | 'check' | 'evacuate' | 'rebalance';
   readonly done: number;
   /** Undefined while the total is not known. */
   readonly total: number | undefined;
   readonly bytes: number;
+  /** Milliseconds that the rest will take at the speed so far, where that can be said. */
+  readonly etaMs?: number;
 }
 
 /** How one call to a provider went; feeds the live window that ranks providers. */
@@ -286,6 +315,22 @@ export interface ProviderHandle {
   readonly transport: ShardTransport;
 }
 
+/** How the network stands to a provider; what is configured by the operator and not registered has none. */
+export interface ProviderStanding {
+  readonly state: ProviderState;
+  /** S for placement; undefined while it is not measured. */
+  readonly score: number | undefined;
+}
+
+/** A provider that joins a running registry. */
+export interface ProviderMember {
+  readonly id: ProviderId;
+  readonly endpoint: string;
+  readonly domain: Domain;
+  readonly transport: ShardTransport;
+  readonly standing: ProviderStanding;
+}
+
 /** The registered providers with their live measurements. Identities survive restarts; a provider's address may change, its id not. */
 export interface Providers {
   all(): readonly ProviderHandle[];
@@ -293,6 +338,8 @@ export interface Providers {
   /** Providers that may take new shards now, weighted by free space, success and latency window. */
   candidates(): readonly Candidate[];
   report(id: ProviderId, outcome: CallOutcome): void;
+  /** Bytes of new shards that are on their way to a provider: they count as its load for a while. */
+  noteLoad(id: ProviderId, bytes: number): void;
   /** Larger is better: expected speed and reliability of a read now. 0 for one whose breaker is open. */
   readRank(id: ProviderId): number;
   /** Milliseconds after which a read of this provider is hedged: its p95, bounded. */

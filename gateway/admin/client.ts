@@ -27,6 +27,18 @@ export class AdminClient {
     return (await this.#json('GET', '/v1/status')) as GatewayStatus;
   }
 
+  async get(path: string): Promise<unknown> {
+    return await this.#json('GET', path);
+  }
+
+  async post(path: string, body: object): Promise<unknown> {
+    return await this.#json('POST', path, body);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#json('DELETE', path);
+  }
+
   async keys(): Promise<KeyInfo[]> {
     return (await this.#json('GET', '/v1/keys')) as KeyInfo[];
   }

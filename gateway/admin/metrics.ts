@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { DurabilityReport, NetworkOperator } from '#placement';
 
 /** What the S3 listener reports of each request. */
 interface RequestSample {
@@ -19,12 +20,24 @@ interface ProviderSample {
 
 export interface Gauges {
   awaitingRepair(): Promise<number>;
+  /** Undefined while the network listener is off. */
+  network(): NetworkOperator | undefined;
+  /** Of the last survey of all chunks. */
+  durability(): Promise<DurabilityReport>;
   providers(): readonly {
     readonly id: string;
     readonly freeBytes: number;
     readonly capacityBytes: number;
     readonly writable: boolean;
   }[];
+}
+
+interface GaugeSpec {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+  /** Values with their labels, read when metrics are asked for. */
+  values(): Promise<readonly (readonly [number, Record<string, string>?])[]>;
 }
 
 export interface Metrics {
@@ -64,38 +77,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
     registers,
   });
-  registry.registerMetric(
-    new Gauge({
-      name: 'shardway_chunks_awaiting_repair',
-      help: 'Length of the repair queue',
-      registers: [],
-      async collect() {
-        this.set(await gauges.awaitingRepair());
-      },
-    }),
-  );
-  registry.registerMetric(
-    new Gauge({
-      name: 'shardway_provider_free_bytes',
-      help: 'Free bytes by the last probe',
-      labelNames: ['provider'],
-      registers: [],
-      collect() {
-        for (const { id, freeBytes } of gauges.providers()) this.set({ provider: id }, freeBytes);
-      },
-    }),
-  );
-  registry.registerMetric(
-    new Gauge({
-      name: 'shardway_provider_writable',
-      help: '1 when the provider may take new shards',
-      labelNames: ['provider'],
-      registers: [],
-      collect() {
-        for (const { id, writable } of gauges.providers()) this.set({ provider: id }, writable ? 1 : 0);
-      },
-    }),
-  );
+  for (const spec of gaugeSpecs(gauges)) registry.registerMetric(gaugeOf(spec));
   return {
     registry,
     onRequest(sample) {
@@ -111,4 +93,119 @@ export function createMetrics(gauges: Gauges): Metrics {
       );
     },
   };
+}
+
+function gaugeOf({ name, help, labelNames = [], values }: GaugeSpec): Gauge {
+  return new Gauge({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [],
+    async collect() {
+      this.reset();
+      for (const [value, labels = {}] of await values()) this.set(labels, value);
+    },
+  });
+}
+
+function gaugeSpecs(gauges: Gauges): GaugeSpec[] {
+  const ofProviders = (value: (one: ReturnType<Gauges['providers']>[number]) => number) => async () =>
+    gauges.providers().map((one) => [value(one), { provider: one.id }] as const);
+  return [
+    {
+      name: 'shardway_chunks_awaiting_repair',
+      help: 'Length of the repair queue',
+      values: async () => [[await gauges.awaitingRepair()]],
+    },
+    {
+      name: 'shardway_provider_free_bytes',
+      help: 'Free bytes by the last probe',
+      labelNames: ['provider'],
+      values: ofProviders(({ freeBytes }) => freeBytes),
+    },
+    {
+      name: 'shardway_provider_writable',
+      help: '1 when the provider may take new shards',
+      labelNames: ['provider'],
+      values: ofProviders(({ writable }) => (writable ? 1 : 0)),
+    },
+    ...networkSpecs(gauges),
+    ...durabilitySpecs(gauges),
+  ];
+}
+
+function networkSpecs({ network }: Gauges): GaugeSpec[] {
+  const registered = async () => (await network()?.providers()) ?? [];
+  return [
+    {
+      name: 'shardway_provider_score',
+      help: 'SLA score for placement, 0 to 1',
+      labelNames: ['provider'],
+      values: async () =>
+        (await registered()).flatMap(({ id, placementScore }) =>
+          placementScore === undefined ? [] : [[placementScore, { provider: id }] as const],
+        ),
+    },
+    {
+      name: 'shardway_provider_score_component',
+      help: 'Parts of the last era’s score, 0 to 1',
+      labelNames: ['provider', 'component'],
+      values: async () =>
+        (await registered()).flatMap(({ id, last }) =>
+          Object.entries(last?.components ?? {}).flatMap(([component, value]) =>
+            value === undefined ? [] : [[value as number, { provider: id, component }] as const],
+          ),
+        ),
+    },
+    {
+      name: 'shardway_provider_state',
+      help: '1 for the state that a registered provider is in',
+      labelNames: ['provider', 'state'],
+      values: async () => (await registered()).map(({ id, state }) => [1, { provider: id, state }] as const),
+    },
+    {
+      name: 'shardway_network_era',
+      help: 'The last era that was opened',
+      values: async () => {
+        const overview = network()?.overview();
+        return overview === undefined ? [] : [[overview.era]];
+      },
+    },
+  ];
+}
+
+function durabilitySpecs({ durability }: Gauges): GaugeSpec[] {
+  const buckets = async () => Object.entries((await durability()).byBucket);
+  return [
+    {
+      name: 'shardway_durability_nines',
+      help: 'Nines of a chunk’s durability in a year, by the measured failure rate and repair time',
+      labelNames: ['bucket'],
+      values: async () => [
+        [capped((await durability()).whole.nines), { bucket: '' }],
+        ...(await buckets()).map(([bucket, { nines }]) => [capped(nines), { bucket }] as const),
+      ],
+    },
+    {
+      name: 'shardway_expected_loss_bytes',
+      help: 'Bytes expected to be lost in a year',
+      labelNames: ['bucket'],
+      values: async () => [
+        [(await durability()).whole.expectedLossBytes, { bucket: '' }],
+        ...(await buckets()).map(([bucket, one]) => [one.expectedLossBytes, { bucket }] as const),
+      ],
+    },
+    {
+      name: 'shardway_worst_domain_chunks',
+      help: 'Chunks that could not be read if the worst single domain of a level went',
+      labelNames: ['level'],
+      values: async () =>
+        (await durability()).whole.worstDomain.map(({ level, chunks }) => [chunks, { level }] as const),
+    },
+  ];
+}
+
+/** Without chunks nothing can be lost; infinity is no value to chart. */
+function capped(nines: number): number {
+  return Math.min(nines, 1000);
 }

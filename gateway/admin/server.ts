@@ -4,10 +4,14 @@ import type { Server } from 'node:http';
 import type { NextFunction, Request, Response } from 'express';
 import express from 'express';
 import type { Registry } from 'prom-client';
+import { networkRoutes } from './networkRoutes.ts';
 import type { Job, JobProgress, KeyManager, Operator } from './types.ts';
 
 /** Progress lines of a job are sent at most this often, and an idle job sends one to show it is alive. */
 const PROGRESS_INTERVAL_MS = 250;
+
+/** Kinds of NetworkError that are not simply bad requests. */
+const NETWORK_STATUS: Readonly<Record<string, number>> = { NotFound: 404, Conflict: 409, Unavailable: 503 };
 
 export interface AdminOptions {
   readonly operator: Operator;
@@ -50,17 +54,25 @@ export function createAdminServer({ operator, registry, token }: AdminOptions): 
     await runJob(job, request, response);
   });
   app.use('/v1/keys', keyRoutes(operator.keys));
+  app.use('/v1', networkRoutes(operator.network));
   app.use((_request, response) => {
     response.status(404).json({ error: 'Not found' });
   });
-  app.use((error: Error & { status?: number }, _request: Request, response: Response, next: NextFunction) => {
-    if (response.headersSent) {
-      next(error);
-      return;
-    }
-    // What an operator asked for and cannot have is said plainly; it is never a secret.
-    response.status(error.status ?? 400).json({ error: error.message });
-  });
+  app.use(
+    (
+      error: Error & { status?: number; kind?: string },
+      _request: Request,
+      response: Response,
+      next: NextFunction,
+    ) => {
+      if (response.headersSent) {
+        next(error);
+        return;
+      }
+      // What an operator asked for and cannot have is said plainly; it is never a secret.
+      response.status(error.status ?? NETWORK_STATUS[error.kind ?? ''] ?? 400).json({ error: error.message });
+    },
+  );
   return createServer(app);
 }
 

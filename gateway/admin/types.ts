@@ -1,3 +1,5 @@
+import type { Durability, NetworkOperator } from '#placement';
+
 /** What operators can ask of a running gateway; the composition root supplies it. */
 
 export interface JobProgress {
@@ -28,6 +30,8 @@ interface ProviderStatus {
   readonly writable: boolean;
   readonly capacityBytes: number;
   readonly freeBytes: number;
+  /** S for placement; absent where no oracle measures it. */
+  readonly score?: number;
 }
 
 export interface GatewayStatus {
@@ -43,6 +47,11 @@ export interface GatewayStatus {
   /** Shards of a chunk that may be lost without harm, with the providers usable now. */
   readonly writeQuorum: number;
   readonly writable: boolean;
+  /** Of the last survey of all chunks; absent before the first. */
+  readonly durability?: {
+    readonly whole: Durability;
+    readonly byBucket: Readonly<Record<string, Durability>>;
+  };
 }
 
 /** An access key without its secret. */
@@ -66,6 +75,8 @@ export interface KeyManager {
 
 export interface Operator {
   readonly keys: KeyManager;
+  /** Undefined while the network listener is off. */
+  network(): NetworkOperator | undefined;
   status(): Promise<GatewayStatus>;
   /** False while starting and while draining. */
   ready(): boolean;

@@ -1,5 +1,6 @@
 /** From a client's bytes to chunks: digest, encrypt, cut, write. Nothing here is visible; the caller's commit makes it so. */
-import type { ChunkId, ChunkWriter, WrittenChunk } from '#placement';
+import { DOMAIN_LEVELS } from '#placement';
+import type { ChunkId, ChunkWriter, DomainLevel, WrittenChunk } from '#placement';
 import { createDigests } from './checksums.ts';
 import type { DigestResult } from './checksums.ts';
 import { newId } from './context.ts';
@@ -20,7 +21,7 @@ export interface WrittenBody {
   /** Hex. */
   readonly md5: string;
   readonly checksum?: Checksum;
-  readonly domainRuleKept: boolean;
+  readonly survives: readonly DomainLevel[];
 }
 
 export interface WriteOptions {
@@ -84,7 +85,7 @@ export async function writeBody(
       ...(algorithm && digest.checksum !== undefined
         ? { checksum: { algorithm, type: 'FULL_OBJECT', value: digest.checksum } }
         : {}),
-      domainRuleKept: chunks.every((chunk) => chunk.domainRuleKept),
+      survives: DOMAIN_LEVELS.filter((level) => chunks.every((chunk) => chunk.survives.includes(level))),
     };
   } catch (error) {
     await sink.abort();

@@ -1,5 +1,5 @@
 /** Placement's view of the metadata: chunk records, the repair queue and notes. */
-import type { ChunkCatalog, ChunkId, ChunkRecord } from '#placement';
+import type { ChunkCatalog, ChunkId, ChunkRecord, RepairEntry } from '#placement';
 import type { Bytes, KeyValueStore } from '../metadata/types.ts';
 import { chunkCodec } from './codecs.ts';
 import { chunkKey, homeOf, idAt, KIND, noteKey, ofKind, repairKey } from './keys.ts';
@@ -63,14 +63,25 @@ class Catalog implements ChunkCatalog {
     await this.#kv.commit(homeOf(id), { puts: [[repairKey(id), Buffer.from(reason)]] });
   }
 
-  async dequeueRepair(id: ChunkId): Promise<void> {
+  async dequeueRepair(id: ChunkId, reason?: string): Promise<void> {
     if (!this.#isHere(id)) return;
-    await this.#kv.commit(homeOf(id), { deletes: [repairKey(id)] });
+    const key = repairKey(id);
+    // An entry with another reason by now stays: the check fails, and nothing is applied.
+    const checks = reason === undefined ? [] : [{ key, value: Buffer.from(reason) }];
+    await this.#kv.commit(homeOf(id), { checks, deletes: [key] });
   }
 
   async repairQueue(after: ChunkId | undefined, limit: number): Promise<ChunkId[]> {
     const page = await this.#scan(KIND.repair, after, limit);
     return page.map(([key]) => idAt(key, 1, 16));
+  }
+
+  async repairEntries(after: ChunkId | undefined, limit: number): Promise<RepairEntry[]> {
+    const page = await this.#scan(KIND.repair, after, limit);
+    return page.map(([key, reason]) => ({
+      id: idAt(key, 1, 16),
+      reason: Buffer.from(reason).toString('utf8'),
+    }));
   }
 
   async getNote(name: string): Promise<string | undefined> {

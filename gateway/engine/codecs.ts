@@ -2,8 +2,9 @@
  * Bytes of the engine's records: rows of MessagePack values, positional because a store holds one for every object.
  * A new field goes at the end of its row with a new format version and a migration.
  */
-import type { ChunkRecord } from '#placement';
+import type { ChunkRecord, DomainLevel } from '#placement';
 import { defineRecord } from '../metadata/records.ts';
+import type { RecordFormat } from '../metadata/records.ts';
 import type {
   BodyPart,
   BucketRecord,
@@ -37,8 +38,9 @@ function codec<T, R extends readonly unknown[]>(
   name: string,
   toRow: (value: T) => R,
   fromRow: (row: R) => T,
+  format: Pick<RecordFormat, 'version' | 'migrate'> = { version: 1 },
 ): Codec<T> {
-  const record = defineRecord<R>({ name, version: 1 });
+  const record = defineRecord<R>({ name, ...format });
   return {
     encode: (value) => record.encode(toRow(value)),
     decode: (bytes) => fromRow(record.decode(bytes)),
@@ -246,16 +248,34 @@ export const uploadCodec = codec<UploadRecord, UploadRow>(
   }),
 );
 
-export const partCodec = codec<PartRecord, [BodyPartRow, boolean]>(
+type SurvivesRow = readonly DomainLevel[] | null;
+
+/** Version 1 ended in whether sites and operators, the levels there were, are survived. */
+const SURVIVES_FORMAT = {
+  version: 2,
+  migrate: {
+    1: (older: readonly unknown[]): unknown[] => [...older.slice(0, -1), survivesOf1(older.at(-1))],
+  },
+};
+const survivesOf1 = (kept: unknown): SurvivesRow => (kept === true ? ['site', 'operator'] : []);
+
+export const partCodec = codec<PartRecord, [BodyPartRow, SurvivesRow]>(
   'part',
-  ({ part, domainRuleKept }) => [bodyPartRow(part), domainRuleKept],
-  ([row, domainRuleKept]) => ({ part: bodyPartOf(row) as UploadedPart, domainRuleKept }),
+  ({ part, survives }) => [bodyPartRow(part), survives ?? null],
+  ([row, survives]) => ({ part: bodyPartOf(row) as UploadedPart, survives: survives ?? undefined }),
+  SURVIVES_FORMAT,
 );
 
-export const completedCodec = codec<CompletedRecord, [Uint8Array, string, Uint8Array, boolean]>(
+export const completedCodec = codec<CompletedRecord, [Uint8Array, string, Uint8Array, SurvivesRow]>(
   'completed upload',
-  ({ bucket, key, version, domainRuleKept }) => [raw(bucket), key, version, domainRuleKept],
-  ([bucket, key, version, domainRuleKept]) => ({ bucket: hex(bucket), key, version, domainRuleKept }),
+  ({ bucket, key, version, survives }) => [raw(bucket), key, version, survives ?? null],
+  ([bucket, key, version, survives]) => ({
+    bucket: hex(bucket),
+    key,
+    version,
+    survives: survives ?? undefined,
+  }),
+  SURVIVES_FORMAT,
 );
 
 type ChunkRow = [

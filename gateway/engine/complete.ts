@@ -1,4 +1,5 @@
 /** CompleteMultipartUpload: the parts' segments become the object's, in one commit. */
+import { DOMAIN_LEVELS } from '#placement';
 import { multipartChecksum, multipartETag } from './checksums.ts';
 import { completedCodec, garbageCodec, versionCodec } from './codecs.ts';
 import type { Plan } from './commit.ts';
@@ -10,7 +11,7 @@ import { changeKey, locate } from './keyState.ts';
 import type { KeyState } from './keyState.ts';
 import { completedKey, expiryKey, garbageKey } from './keys.ts';
 import { NO_BYTES } from './model.ts';
-import type { UploadRecord, VersionRecord } from './model.ts';
+import type { PartRecord, UploadRecord, VersionRecord } from './model.ts';
 import { existingOf, written } from './objects.ts';
 import { prepareBody, whilePending } from './pages.ts';
 import { PARTS_MAX, scanParts } from './parts.ts';
@@ -79,7 +80,7 @@ async function answerOf(context: Context, request: CompleteRequest): Promise<Wri
   const shown = { bucket, key, versioned: versioning !== 'Unversioned', isLatest: true };
   return {
     info: objectInfo(versionCodec.decode(done.version), shown),
-    domainRuleKept: done.domainRuleKept,
+    survives: done.survives,
   };
 }
 
@@ -140,12 +141,12 @@ async function planOf(
 ): Promise<Plan<WriteResult>> {
   const { uploadId, key } = request;
   const change = await addVersion(state, version, tail);
-  const domainRuleKept = chosen.every((part) => part.domainRuleKept);
+  const survives = survivedByAll(chosen);
   const completed = completedCodec.encode({
     bucket: state.bucketId,
     key,
     version: versionCodec.encode({ ...change.record, body: NO_BYTES }),
-    domainRuleKept,
+    survives,
   });
   const expiry = context.clock.now() + context.options.completedForMs;
   return {
@@ -159,8 +160,14 @@ async function planOf(
       [garbageKey(uploadId), garbageCodec.encode({ kind: 'upload', upload: uploadId })],
     ],
     deletes: [...change.deletes, ...chosen.map(({ key }) => key)],
-    result: written(change.record, request, state, domainRuleKept),
+    result: written(change.record, request, state, survives),
   };
+}
+
+/** Undefined when that of one part is. */
+function survivedByAll(parts: readonly PartRecord[]): WriteResult['survives'] {
+  if (parts.some(({ survives }) => survives === undefined)) return undefined;
+  return DOMAIN_LEVELS.filter((level) => parts.every(({ survives }) => survives?.includes(level)));
 }
 
 /** The parts asked for. @throws EngineError 'InvalidPart' | 'EntityTooSmall' */

@@ -80,7 +80,7 @@ export function copy(context: Context, request: CopyRequest): Promise<WriteResul
           checks: entries.checks,
           puts: [...change.puts, ...entries.puts],
           deletes: [...change.deletes, ...entries.deletes],
-          result: written(change.record, request, state, true),
+          result: written(change.record, request, state, undefined),
         };
       }),
     );

@@ -15,6 +15,7 @@ const OF_METADATA = {
 
 const OF_PLACEMENT = {
   TooFewProviders: 'Unavailable',
+  DomainRule: 'DomainRule',
   ChunkUnreadable: 'Unreadable',
   NoSpace: 'StorageFull',
   BadConfiguration: 'Unavailable',
@@ -27,7 +28,9 @@ export function toEngineError(error: unknown): unknown {
     return new EngineError(OF_METADATA[error.kind], `Metadata: ${error.message}`, {}, { cause: error });
   }
   if (error instanceof PlacementError) {
-    return new EngineError(OF_PLACEMENT[error.kind], `Storage: ${error.message}`, {}, { cause: error });
+    // Clients are told what is required of their objects; everything else of placement is between us and the operator.
+    const message = error.kind === 'DomainRule' ? error.message : `Storage: ${error.message}`;
+    return new EngineError(OF_PLACEMENT[error.kind], message, {}, { cause: error });
   }
   return error;
 }

@@ -1,5 +1,5 @@
 /** What the engine stores, in its own terms; codecs.ts turns each into bytes. */
-import type { ChunkId, ChunkRecord } from '#placement';
+import type { ChunkId, ChunkRecord, DomainLevel } from '#placement';
 import type {
   Checksum,
   ChecksumAlgorithm,
@@ -118,7 +118,8 @@ export interface UploadedPart extends BodyPart {
 
 export interface PartRecord {
   readonly part: UploadedPart;
-  readonly domainRuleKept: boolean;
+  /** As in WriteResult. */
+  readonly survives: readonly DomainLevel[] | undefined;
 }
 
 /** Answer to a retried CompleteMultipartUpload. */
@@ -128,7 +129,7 @@ export interface CompletedRecord {
   readonly key: string;
   /** The version as it was made, without its body. */
   readonly version: Uint8Array;
-  readonly domainRuleKept: boolean;
+  readonly survives: readonly DomainLevel[] | undefined;
 }
 
 export interface StoredChunk {

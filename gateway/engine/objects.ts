@@ -61,9 +61,9 @@ export async function put(context: Context, request: PutRequest): Promise<WriteR
       const change = await addVersion(state, version, tail);
       return {
         checks: body.chunks.length > 0 ? [context.session.alive()] : [],
-        puts: [...change.puts, ...recordChunks(body.chunks, body.part.owner)],
+        puts: [...change.puts, ...recordChunks(body.chunks, body.part.owner, state.bucketId)],
         deletes: change.deletes,
-        result: written(change.record, request, state, body.domainRuleKept),
+        result: written(change.record, request, state, body.survives),
       };
     }),
   );
@@ -89,10 +89,10 @@ export function written(
   record: VersionRecord,
   { bucket, key }: { bucket: string; key: string },
   state: KeyState,
-  domainRuleKept: boolean,
+  survives: WriteResult['survives'],
 ): WriteResult {
   const versioned = state.versioning !== 'Unversioned';
-  return { info: objectInfo(record, { bucket, key, versioned, isLatest: true }), domainRuleKept };
+  return { info: objectInfo(record, { bucket, key, versioned, isLatest: true }), survives };
 }
 
 /** Runs the commit of a written body: its chunks are recorded when it resolves, given up when it is refused, and kept when that is not known. */

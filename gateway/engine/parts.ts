@@ -47,12 +47,12 @@ export async function putPart(context: Context, request: PutPartRequest): Promis
     signal,
     algorithm: declared,
   });
-  const { checksum, size, md5, domainRuleKept } = written;
+  const { checksum, size, md5, survives } = written;
   const summary = summaryOf(context, partNumber, size, md5, checksum);
   return settling(context, written, () =>
-    commitPart(context, request, { part: { ...written.part, summary }, domainRuleKept }, async () => ({
+    commitPart(context, request, { part: { ...written.part, summary }, survives }, async () => ({
       checks: written.chunks.length > 0 ? [context.session.alive()] : [],
-      puts: recordChunks(written.chunks, written.part.owner),
+      puts: recordChunks(written.chunks, written.part.owner, found.bucketId),
       deletes: [],
     })),
   );
@@ -128,7 +128,7 @@ export async function copyPart(
     const summary = summaryOf(context, request.partNumber, end - start, digest.md5, digest.checksum);
     const part = { owner, segments, summary };
     const info = await adopt(context, found.partition, [part], false, (adoption) =>
-      commitPart(context, request, { part, domainRuleKept: true }, () => adoption.entries()),
+      commitPart(context, request, { part, survives: undefined }, () => adoption.entries()),
     );
     return source.info.versioned ? { ...info, sourceVersionId: source.info.versionId } : info;
   });

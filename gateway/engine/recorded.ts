@@ -6,17 +6,20 @@ import type { Context } from './context.ts';
 import { chunkKey, homeOf, refKey, repairKey } from './keys.ts';
 import type { Hex, StoredChunk } from './model.ts';
 
-/** Value of a reference: its key says it all. */
+/** Value of an entry whose key says it all. */
 export const PRESENT = Buffer.of(1);
 
 export type Put = readonly [Bytes, Bytes];
 
-/** New chunks with their first reference, and the repair queue's entries for those that lack shards. */
-export function recordChunks(chunks: readonly WrittenChunk[], owner: Hex): Put[] {
+/**
+ * New chunks with their first reference, which names the bucket that they were written to, and the repair queue's entries for those that
+ * lack shards.
+ */
+export function recordChunks(chunks: readonly WrittenChunk[], owner: Hex, bucketId: Hex): Put[] {
   const puts: Put[] = [];
   for (const { record, needsRepair } of chunks) {
     puts.push([chunkKey(record.id), chunkCodec.encode({ record, touches: 0, deleting: false })]);
-    puts.push([refKey(record.id, owner), PRESENT]);
+    puts.push([refKey(record.id, owner), Buffer.from(bucketId, 'hex')]);
     if (needsRepair) puts.push([repairKey(record.id), Buffer.from('written with missing shards')]);
   }
   return puts;

@@ -10,6 +10,7 @@ import { completeUpload } from './complete.ts';
 import { DEFAULT_OPTIONS } from './context.ts';
 import type { Context, EngineOptions } from './context.ts';
 import { copy } from './copy.ts';
+import { createBucketOf } from './bucketOf.ts';
 import { clearAbandoned, isPending } from './deadSessions.ts';
 import { toEngineError } from './errors.ts';
 import type { KeyEncryption } from './keyring.ts';
@@ -43,6 +44,8 @@ export interface Engine {
   /** Not started. */
   readonly reclaim: Reclaim;
   readonly check: CheckObjects;
+  /** Bucket that a chunk was written to; undefined where nothing says so any more. */
+  bucketOf(chunk: ChunkId): Promise<string | undefined>;
   /** May a record of this chunk still come? For those who look for orphan shards. */
   isPending(id: ChunkId): Promise<boolean>;
   /** Stops reclaim and takes back this process's reservations. To be called once no request is under way; leaves `kv` open. */
@@ -66,6 +69,7 @@ export async function openObjectStore(parts: EngineParts): Promise<Engine> {
     catalog: createCatalog(parts.kv),
     reclaim,
     check: createCheck(context),
+    bucketOf: createBucketOf(context),
     isPending: (id) => isPending(parts.kv, id),
     close: async () => {
       await reclaim.stop();

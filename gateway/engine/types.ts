@@ -2,6 +2,7 @@
  * The engine seam: an object store in S3's terms, with no wire formats in it.
  * Durable and visible when a method resolves, invisible when it rejects. Where chunks lie stays inside.
  */
+import type { DomainLevel } from '#placement';
 
 /** Ordered pairs, never a plain object: names like `__proto__` are data. */
 export type Pairs = readonly (readonly [name: string, value: string])[];
@@ -128,8 +129,11 @@ export interface PutRequest extends ObjectAttributes {
 
 export interface WriteResult {
   readonly info: ObjectInfo;
-  /** All chunks keep the domain rule. */
-  readonly domainRuleKept: boolean;
+  /**
+   * Levels of which any one domain may be lost without losing any of the object's chunks. Undefined where chunks were taken over from
+   * another object, placed at another time.
+   */
+  readonly survives: readonly DomainLevel[] | undefined;
 }
 
 export interface OpenRequest {
@@ -350,6 +354,8 @@ export type EngineErrorKind =
   | 'KeyTooLong'
   | 'AccessDenied'
   | 'Unavailable'
+  /** The failure domains that the operator requires to be survived cannot be had. */
+  | 'DomainRule'
   | 'StorageFull'
   | 'Unreadable';
 
@@ -377,6 +383,9 @@ export class EngineError extends Error {
     this.kind = kind;
     this.details = details;
     this.retryable =
-      kind === 'Unavailable' || kind === 'OperationAborted' || kind === 'ConditionalRequestConflict';
+      kind === 'Unavailable' ||
+      kind === 'DomainRule' ||
+      kind === 'OperationAborted' ||
+      kind === 'ConditionalRequestConflict';
   }
 }

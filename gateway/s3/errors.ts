@@ -60,6 +60,7 @@ export const ENGINE_CODES = {
   KeyTooLong: 'KeyTooLongError',
   AccessDenied: 'AccessDenied',
   Unavailable: 'ServiceUnavailable',
+  DomainRule: 'ServiceUnavailable',
   // S3 has no code for a full store; 503 keeps reads going and tells writers to come back.
   StorageFull: 'ServiceUnavailable',
   Unreadable: 'ServiceUnavailable',

@@ -1,62 +1,62 @@
-import { DomainLoad } from './domainLoad.ts';
+import { tableOf } from './candidateTable.ts';
+import { survivedLevels } from './domains.ts';
+import { drawLeastLoaded } from './drawSet.ts';
+import { planOf, type Plan } from './plan.ts';
 import { seededRandom } from '../time.ts';
-import type { Candidate, ChooseProviders, ProviderInfo, Random } from '../types.ts';
+import { DOMAIN_LEVELS, type ChooseProviders, type Random } from '../types.ts';
+import { Workspace } from './workspace.ts';
 
-/** Sets drawn, of which the one with the greatest weight is taken: the power of choices evens out load. */
-const DRAWS = 3;
+/** Most of all new shards that go to providers that are not proven. Source: the design's life cycle of a provider. */
+const EXPLORATION_SHARE_MAX = 0.05;
+/** Places that are tried for one of them, before the chunk does without. */
+const EXPLORATION_TRIES = 4;
 
 /**
- * Draws providers at random, each in proportion to its weight, at most `perDomainMax` of one site and of one operator.
- * When the candidates do not allow that for `count` of them, the rule gives way before the number does, and as little
- * as possible.
+ * Draws providers at random, each in proportion to its weight, within the domain rule. When the candidates do not allow the rule for
+ * `count` of them, it gives way before the number does, and as little as possible. Those that are not proven get at most
+ * one shard and at most 5 % of all, in proportion to their weight; more only where there are not enough others.
  */
-export const chooseProviders: ChooseProviders = ({ candidates, count, perDomainMax, taken = [], seed }) => {
+export const chooseProviders: ChooseProviders = (request) => {
+  const { candidates, taken = [], excluded = [], perDomainMax, seed } = request;
+  const table = tableOf(candidates);
+  const work = new Workspace(table, taken, excluded);
   const random = seededRandom(seed);
-  const eligible = eligibleCandidates(candidates, taken);
-  const draws = Array.from({ length: DRAWS }, () => {
-    const load = new DomainLoad(perDomainMax, taken);
-    drawSet(shuffled(eligible, random), count, load);
-    const weight = load.chosen.reduce((sum, candidate) => sum + candidate.weight, 0);
-    return { chosen: load.chosen.map(({ info }) => info), domainRuleKept: load.isKept(), weight };
-  });
-  draws.sort((a, b) => Number(b.domainRuleKept) - Number(a.domainRuleKept) || b.weight - a.weight);
-  const { chosen, domainRuleKept } = draws[0]!;
-  return { chosen, domainRuleKept };
+  const plan = planOf(request, work);
+  for (const candidate of plan.certain) work.add(candidate);
+  const drawn = drawLeastLoaded(plan, work, random);
+  if (plan.isOrdinary) explore(drawn, plan, work, random);
+  const members = [...plan.certain, ...drawn];
+  // Groups and exact choices have an order of their own, and the first shards of a chunk are read the most.
+  shuffle(members, random);
+  const chosen = members.map((candidate) => table.candidates[candidate]!.info);
+  const survives =
+    taken.length > 0
+      ? survivedLevels([...taken, ...chosen], perDomainMax)
+      : DOMAIN_LEVELS.filter((_, level) => work.most(members, level) <= perDomainMax);
+  return { chosen, survives };
 };
 
-function eligibleCandidates(candidates: readonly Candidate[], taken: readonly ProviderInfo[]): Candidate[] {
-  const excluded = new Set(taken.map(({ id }) => id));
-  return candidates.filter(({ info, weight }) => {
-    if (!(weight > 0) || excluded.has(info.id)) return false;
-    excluded.add(info.id);
-    return true;
-  });
-}
-
-/**
- * Weighted order without replacement: by −ln(u) / weight, u uniform in (0, 1].
- * Source: Efraimidis and Spirakis, Weighted random sampling with a reservoir, 2006.
- */
-function shuffled(candidates: readonly Candidate[], random: Random): Candidate[] {
-  return candidates
-    .map((candidate) => ({ candidate, key: -Math.log(1 - random.fraction()) / candidate.weight }))
-    .sort((a, b) => a.key - b.key)
-    .map(({ candidate }) => candidate);
-}
-
-/** Takes candidates in order where the rule allows, then by exchange, then where it is broken least. */
-function drawSet(order: readonly Candidate[], count: number, load: DomainLoad): void {
-  for (const candidate of order) {
-    if (load.chosen.length < count && load.hasRoom(candidate)) load.add(candidate);
+/** From time to time gives one member's place to a provider that is not proven, where the rule allows. */
+function explore(members: number[], { size, limits }: Plan, work: Workspace, random: Random): void {
+  const { proven, unproven } = work.table;
+  if (unproven.size === 0) return;
+  const share = Math.min(EXPLORATION_SHARE_MAX, unproven.weight / (proven.weight + unproven.weight));
+  if (random.fraction() >= share * size) return;
+  for (let tries = 0; tries < EXPLORATION_TRIES; tries++) {
+    const place = Math.floor(random.fraction() * size);
+    const candidate = unproven.draw(random);
+    const member = members[place]!;
+    work.remove(member);
+    const fits = work.fits(candidate, limits);
+    members[place] = fits ? candidate : member;
+    work.add(members[place]!);
+    if (fits) return;
   }
-  while (load.chosen.length < count && load.exchange(order));
-  const rest = new Set(order.filter((candidate) => !load.has(candidate)));
-  while (load.chosen.length < count && rest.size > 0) {
-    let least: Candidate | undefined;
-    for (const candidate of rest) {
-      if (!least || load.excess(candidate) < load.excess(least)) least = candidate;
-    }
-    load.add(least!);
-    rest.delete(least!);
+}
+
+function shuffle(members: number[], random: Random): void {
+  for (let at = members.length - 1; at > 0; at--) {
+    const other = Math.floor(random.fraction() * (at + 1));
+    [members[at], members[other]] = [members[other]!, members[at]!];
   }
 }

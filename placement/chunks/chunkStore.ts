@@ -23,6 +23,7 @@ import type {
   ChunkStore,
   ChunkWriter,
   Clock,
+  DomainLevel,
   ProviderHandle,
   Providers,
   Random,
@@ -39,6 +40,8 @@ export interface ChunkStoreOptions {
   /** Bytes of a cell in a full stripe; a multiple of LEAF_BYTES. */
   readonly cell?: number;
   readonly limits?: Partial<WriteLimits & ReadLimits>;
+  /** Levels of which every chunk must survive the loss of any one domain; without, chunks are written as well as can be. */
+  readonly survive?: readonly DomainLevel[];
 }
 
 /** The store's work in the background ends with `close`. */
@@ -55,16 +58,18 @@ class ShardedChunkStore implements OpenChunkStore {
   readonly #providers: Providers;
   readonly #random: Random;
   readonly #codecOf: (profile: Profile) => ErasureCodec;
+  readonly #survive: readonly DomainLevel[];
   readonly #late: LateWrites;
   readonly #writing: ChunkWriterContext;
   readonly #reading: ChunkReaderContext;
 
   constructor(options: ChunkStoreOptions) {
-    const { providers, clock, random, catalog, cell = CELL_BYTES } = options;
+    const { providers, clock, random, catalog, cell = CELL_BYTES, survive = [] } = options;
     const { hasher = createHasher(), codecOf = createCodec } = options;
     const limits = { ...WRITE_LIMITS, ...READ_LIMITS, ...options.limits };
     this.#providers = providers;
     this.#random = random;
+    this.#survive = survive;
     this.#codecOf = codecOf;
     this.#late = new LateWrites(clock, limits);
     this.#writing = {
@@ -82,7 +87,7 @@ class ShardedChunkStore implements OpenChunkStore {
 
   async create(id: ChunkId, profile: Profile): Promise<ChunkWriter> {
     checkChunkId(id);
-    const placer = new ShardPlacer(this.#providers, this.#random, profile);
+    const placer = new ShardPlacer(this.#providers, this.#random, profile, this.#survive);
     const cell = cellWhen(this.#writing.open.size, this.#writing.cell);
     return new ShardedChunkWriter(id, this.#codecOf(profile), placer, { ...this.#writing, cell });
   }

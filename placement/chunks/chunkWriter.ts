@@ -12,6 +12,7 @@ import {
   type ChunkRecord,
   type ChunkWriter,
   type Clock,
+  type DomainLevel,
   type ProviderHandle,
   type Providers,
   type WrittenChunk,
@@ -47,7 +48,7 @@ export class ShardedChunkWriter implements ChunkWriter {
   #isFinished = false;
   #aborted: Promise<void> | undefined;
 
-  /** @throws PlacementError 'TooFewProviders' | 'NoSpace' */
+  /** @throws PlacementError 'TooFewProviders' | 'NoSpace' | 'DomainRule' */
   constructor(id: ChunkId, codec: ErasureCodec, placer: ShardPlacer, context: ChunkWriterContext) {
     this.id = id;
     this.#context = context;
@@ -87,6 +88,7 @@ export class ShardedChunkWriter implements ChunkWriter {
     if (!this.#stripe.isEmpty) await this.#sendLastStripe();
     else this.#seal();
     await this.#awaitQuorum();
+    const survives = await this.#assertRuleKept();
     this.#isFinished = true;
     this.#context.open.delete(this);
     for (const upload of this.#uploads) upload.release();
@@ -107,7 +109,7 @@ export class ShardedChunkWriter implements ChunkWriter {
     return {
       record,
       needsRepair: this.#count('durable') < this.#uploads.length,
-      domainRuleKept: this.#placer.isRuleKept(this.#uploads),
+      survives,
     };
   }
 
@@ -119,21 +121,32 @@ export class ShardedChunkWriter implements ChunkWriter {
   /** Sends a full stripe once all providers have taken the one before. */
   async #sendStripe(): Promise<void> {
     await this.#awaitRoom();
-    this.#code();
+    const bytes = this.#code();
     if (!this.#isStarted) this.#start();
+    this.#noteLoad(bytes);
   }
 
   async #sendLastStripe(): Promise<void> {
     await this.#awaitRoom();
-    this.#code();
+    const bytes = this.#code();
     this.#seal();
     if (!this.#isStarted) this.#start();
+    this.#noteLoad(bytes);
   }
 
-  #code(): void {
-    for (const [index, cell] of this.#stripe.code().entries()) {
+  /** Returns the bytes of a cell: none when the chunk was given up meanwhile. */
+  #code(): number {
+    const cells = this.#stripe.code();
+    for (const [index, cell] of cells.entries()) {
       this.#trees[index]!.update(cell.bytes);
       this.#uploads[index]!.push(cell);
+    }
+    return cells[0]?.bytes.length ?? 0;
+  }
+
+  #noteLoad(bytes: number): void {
+    for (const { provider } of this.#uploads) {
+      if (provider) this.#context.providers.noteLoad(provider.id, bytes);
     }
   }
 
@@ -180,7 +193,7 @@ export class ShardedChunkWriter implements ChunkWriter {
       this.#assertOpen();
       await this.#assertQuorumPossible();
       if (this.#count('sending') === 0) return;
-      if (this.#count('durable') >= this.#quorum) quorumMs ??= clock.now() - begun;
+      if (this.#isSafe()) quorumMs ??= clock.now() - begun;
       const patience = quorumMs === undefined ? limits.commitMs : this.#grace(quorumMs);
       const rest = begun + patience - clock.now();
       if (rest > 0) {
@@ -194,6 +207,22 @@ export class ShardedChunkWriter implements ChunkWriter {
       }
       for (const upload of late) upload.drop('Timeout');
     }
+  }
+
+  /** Enough shards are durable, and lie so that what is required is survived. */
+  #isSafe(): boolean {
+    return (
+      this.#count('durable') >= this.#quorum && this.#placer.isRuleKept(this.#placer.survives(this.#uploads))
+    );
+  }
+
+  /** Levels that are survived. @throws PlacementError 'DomainRule' */
+  async #assertRuleKept(): Promise<DomainLevel[]> {
+    const survives = this.#placer.survives(this.#uploads);
+    if (this.#placer.isRuleKept(survives)) return survives;
+    const error = this.#placer.ruleBroken(survives);
+    await this.abort();
+    throw error;
   }
 
   #grace(quorumMs: number): number {

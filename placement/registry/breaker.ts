@@ -37,7 +37,7 @@ export class Breaker {
     this.#inRow = succeeded ? 0 : this.#inRow + 1;
     if (this.#open) {
       this.#probes = succeeded ? this.#probes + 1 : 0;
-      if (this.#probes >= PROBES_TO_CLOSE) this.#close();
+      if (this.#probes >= PROBES_TO_CLOSE) this.close();
       return;
     }
     const flaps = this.#failures >= RECENT_FAILURES && this.#failures >= this.#calls / 2;
@@ -48,8 +48,9 @@ export class Breaker {
     }
   }
 
-  #close(): void {
+  close(): void {
     this.#open = false;
+    this.#inRow = 0;
     this.#failures = 0;
     this.#calls = 0;
   }

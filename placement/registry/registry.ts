@@ -1,7 +1,10 @@
-import { identifyProviders, type KnownProvider } from './identify.ts';
-import { LocalDirectory } from '../transports/localDirectory.ts';
+import { CandidateList } from './candidateList.ts';
+import type { KnownProvider } from './identify.ts';
+import { openEntries } from './openEntries.ts';
+import { Prober } from './prober.ts';
 import type { ProviderEntry } from './providerList.ts';
-import { RegisteredProvider } from './registeredProvider.ts';
+import { RegisteredProvider, type MedianProvider } from './registeredProvider.ts';
+import { systemRandom } from '../time.ts';
 import type {
   CallOutcome,
   Candidate,
@@ -9,25 +12,35 @@ import type {
   ProviderHandle,
   ProviderId,
   ProviderInfo,
+  ProviderMember,
   Providers,
+  ProviderStanding,
+  Random,
   ShardTransport,
 } from '../types.ts';
 
-const PROBE_EVERY_MS = 10_000;
 /** A hedge sooner than this would answer to the scheduling of this process rather than to a slow provider. */
 const HEDGE_MS_MIN = 25;
 const HEDGE_MS_MAX = 2_000;
 /** A slow provider's own p95 is no reason to wait: a hedge goes out at this multiple of the median provider's. */
 const HEDGE_MEDIANS = 3;
+/** How long medians may be out of date: longer with many providers, of whom no single one moves them. */
 const MEDIAN_TTL_MS = 250;
+const MEDIAN_TTL_MS_EACH = 1;
+
+type Decorate = (transport: ShardTransport, info: ProviderInfo) => ShardTransport;
 
 export interface OpenProvidersOptions {
   readonly entries: readonly ProviderEntry[];
   /** `identities()` of the last run. */
   readonly known?: readonly KnownProvider[];
   readonly clock: Clock;
+  /** Spreads probes out. */
+  readonly random?: Random;
   /** Wraps every transport, to measure it, to limit it, or to make it fail. */
-  readonly decorate?: (transport: ShardTransport, info: ProviderInfo) => ShardTransport;
+  readonly decorate?: Decorate;
+  /** Told of everything that is reported of a provider. */
+  readonly onOutcome?: (id: ProviderId, outcome: CallOutcome) => void;
 }
 
 /**
@@ -36,62 +49,125 @@ export interface OpenProvidersOptions {
  * @throws PlacementError 'BadConfiguration'
  */
 export async function openProviders(options: OpenProvidersOptions): Promise<ProviderRegistry> {
-  const { entries, known = [], clock, decorate = (transport) => transport } = options;
-  const { providers, warnings } = await identifyProviders(entries, known);
-  const registered = providers.map(({ entry, id }) => {
-    const directory = new LocalDirectory(entry.endpoint, id);
-    return new RegisteredProvider({ entry, id, storage: directory, clock, decorate });
-  });
-  const registry = new ProviderRegistry(registered, known, warnings, clock);
+  const { entries, known = [], clock, random = systemRandom, decorate = (transport) => transport } = options;
+  const { onOutcome } = options;
+  const { providers, warnings } = await openEntries(entries, known, clock);
+  const registered = providers.map(
+    ({ entry: { endpoint, domain }, id, storage }) =>
+      new RegisteredProvider({ id, endpoint, domain, storage, clock, decorate }),
+  );
+  const registry = new ProviderRegistry(registered, { known, warnings, clock, random, decorate, onOutcome });
   await registry.probe();
   registry.start();
   return registry;
 }
 
-/** The configured providers with what is known of them now. */
+interface RegistryContext {
+  readonly known: readonly KnownProvider[];
+  readonly warnings: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly decorate: Decorate;
+  readonly onOutcome: OpenProvidersOptions['onOutcome'];
+}
+
+/** The configured providers, and those that join while it runs, with what is known of them now. */
 export class ProviderRegistry implements Providers {
   /** What an operator should know about this start. */
   readonly warnings: readonly string[];
-  readonly #providers: ReadonlyMap<ProviderId, RegisteredProvider>;
+  readonly #providers: Map<ProviderId, RegisteredProvider>;
   readonly #known: readonly KnownProvider[];
   readonly #clock: Clock;
-  readonly #stop = new AbortController();
-  #probing: Promise<void> | undefined;
-  #median = { readMs: 0, writeMs: 0, until: -Infinity };
+  readonly #decorate: Decorate;
+  readonly #onOutcome: OpenProvidersOptions['onOutcome'];
+  readonly #prober: Prober;
+  readonly #candidates = new CandidateList();
+  #median: MedianProvider & { readonly until: number } = { readMs: 0, writeMs: 0, rank: 0, until: -Infinity };
 
-  constructor(
-    providers: readonly RegisteredProvider[],
-    known: readonly KnownProvider[],
-    warnings: readonly string[],
-    clock: Clock,
-  ) {
+  constructor(providers: readonly RegisteredProvider[], context: RegistryContext) {
+    const { known, warnings, clock, random, decorate, onOutcome } = context;
     this.#providers = new Map(providers.map((provider) => [provider.id, provider]));
     this.#known = known;
     this.warnings = warnings;
     this.#clock = clock;
+    this.#decorate = decorate;
+    this.#onOutcome = onOutcome;
+    this.#prober = new Prober(clock, random, (provider) => this.#candidates.touch(provider, true));
+    for (const provider of providers) this.#take(provider);
+  }
+
+  /**
+   * A provider joins; it is probed at once, and takes shards when it has answered.
+   * @throws RangeError when its id is registered already
+   */
+  admit({ id, endpoint, domain, transport, standing }: ProviderMember): void {
+    if (this.#providers.has(id)) throw new RangeError(`provider ${id} is registered already`);
+    const decorate = this.#decorate;
+    const storage = transport;
+    const provider = new RegisteredProvider({
+      id,
+      endpoint,
+      domain,
+      storage,
+      standing,
+      clock: this.#clock,
+      decorate,
+    });
+    this.#providers.set(id, provider);
+    this.#take(provider);
+  }
+
+  /** How the network stands to a provider from now on. Nothing happens when it is not a member. */
+  stand(id: ProviderId, standing: ProviderStanding): void {
+    const provider = this.#member(id);
+    provider?.stand(standing);
+    if (provider) this.#candidates.touch(provider, true);
+  }
+
+  /** A member's new address. Its transport follows when it has a `moveTo`. */
+  move(id: ProviderId, endpoint: string): void {
+    this.#member(id)?.move(endpoint);
+  }
+
+  /** A member leaves the registry, whatever it holds; its transport is closed. */
+  async dismiss(id: ProviderId): Promise<void> {
+    const provider = this.#member(id);
+    if (!provider) return;
+    this.#providers.delete(id);
+    this.#prober.remove(provider);
+    this.#candidates.remove(provider);
+    await provider.handle.transport.close();
   }
 
   all(): readonly ProviderHandle[] {
-    return [...this.#providers.values()].map(({ handle }) => handle);
+    return Array.from(this.#providers.values(), ({ handle }) => handle);
   }
 
   get(id: ProviderId): ProviderHandle | undefined {
     return this.#providers.get(id)?.handle;
   }
 
+  /** The same array while nothing material has changed. With an open breaker among the providers, now and then one that has it, too, for once. */
   candidates(): readonly Candidate[] {
-    const { writeMs } = this.#medians();
-    return [...this.#providers.values()]
-      .map((provider) => ({ info: provider.handle.info, weight: provider.weight(writeMs) }))
-      .filter(({ weight }) => weight > 0);
+    return this.#candidates.get(this.#clock.now(), () => this.#medians().writeMs);
   }
 
   report(id: ProviderId, outcome: CallOutcome): void {
-    this.#providers.get(id)?.report(outcome);
+    const provider = this.#providers.get(id);
+    if (!provider) return;
+    this.#onOutcome?.(id, outcome);
+    const wasHealthy = provider.window.isHealthy;
+    provider.report(outcome, HEDGE_MEDIANS * this.#medians().readMs);
+    const isUrgent = outcome.failure === 'NoSpace' || provider.window.isHealthy !== wasHealthy;
+    if (outcome.kind === 'write' || isUrgent) this.#candidates.touch(provider, isUrgent);
+  }
+
+  noteLoad(id: ProviderId, bytes: number): void {
+    this.#providers.get(id)?.noteLoad(bytes);
   }
 
   readRank(id: ProviderId): number {
-    return this.#providers.get(id)?.readRank() ?? 0;
+    return this.#providers.get(id)?.readRank(this.#medians()) ?? 0;
   }
 
   hedgeAfterMs(id: ProviderId): number {
@@ -108,10 +184,8 @@ export class ProviderRegistry implements Providers {
 
   /** To be saved and given to `openProviders` at the next start. Keeps those that are not configured now. */
   identities(): readonly KnownProvider[] {
-    const current = [...this.#providers.values()].map(({ id, handle }) => ({
-      endpoint: handle.info.endpoint,
-      id,
-    }));
+    const configured = [...this.#providers.values()].filter(({ isMember }) => !isMember);
+    const current = configured.map(({ id, handle }) => ({ endpoint: handle.info.endpoint, id }));
     const known = this.#known.filter(
       ({ endpoint, id }) => !this.#providers.has(id) && current.every((one) => one.endpoint !== endpoint),
     );
@@ -119,42 +193,42 @@ export class ProviderRegistry implements Providers {
   }
 
   /** Asks every provider for its free space; resolves when all have answered or were given up. */
-  async probe(): Promise<void> {
-    await Promise.all([...this.#providers.values()].map((provider) => provider.probe()));
+  probe(): Promise<void> {
+    return this.#prober.probeAll();
   }
 
   /** Begins to probe from time to time, until `close`. */
   start(): void {
-    this.#probing ??= this.#probeOn();
+    this.#prober.start();
   }
 
   async close(): Promise<void> {
-    this.#stop.abort(new Error('the registry is closed'));
-    await this.#probing;
+    await this.#prober.close();
     await Promise.all([...this.#providers.values()].map(({ handle }) => handle.transport.close()));
   }
 
-  async #probeOn(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        await this.#clock.sleep(PROBE_EVERY_MS, signal);
-      } catch {
-        return;
-      }
-      await this.probe();
-    }
+  #take(provider: RegisteredProvider): void {
+    this.#candidates.add(provider);
+    this.#prober.add(provider);
   }
 
-  /** Read and write p95 of the median provider. */
-  #medians(): { readMs: number; writeMs: number } {
+  #member(id: ProviderId): RegisteredProvider | undefined {
+    const provider = this.#providers.get(id);
+    return provider?.isMember ? provider : undefined;
+  }
+
+  /** Read and write p95 and rank of the median provider; of reads, among those whose latency is known, if any is. */
+  #medians(): MedianProvider {
     const now = this.#clock.now();
     if (now >= this.#median.until) {
-      const windows = [...this.#providers.values()].map(({ window }) => window);
+      const windows = Array.from(this.#providers.values(), ({ window }) => window);
+      const measured = windows.filter(({ isReadMeasured }) => isReadMeasured);
+      const readers = measured.length > 0 ? measured : windows;
       this.#median = {
-        readMs: median(windows.map((window) => window.readP95Ms())),
+        readMs: median(readers.map((window) => window.readP95Ms())),
         writeMs: median(windows.map((window) => window.writeP95Ms())),
-        until: now + MEDIAN_TTL_MS,
+        rank: median(readers.map((window) => window.expectedRank())),
+        until: now + Math.max(MEDIAN_TTL_MS, windows.length * MEDIAN_TTL_MS_EACH),
       };
     }
     return this.#median;

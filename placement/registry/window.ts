@@ -24,9 +24,13 @@ class Lane {
     return (this.#good + CREDIT) / (this.#all + CREDIT);
   }
 
-  p95(now: number): number {
-    if (this.#latency.count(now) < SAMPLES_MIN) return UNKNOWN_P95_MS;
-    return this.#latency.quantile(0.95) ?? UNKNOWN_P95_MS;
+  isMeasured(now: number): boolean {
+    return this.#latency.count(now) >= SAMPLES_MIN;
+  }
+
+  /** @param assumed while too little is measured */
+  p95(now: number, assumed: number = UNKNOWN_P95_MS): number {
+    return this.isMeasured(now) ? (this.#latency.quantile(0.95) ?? assumed) : assumed;
   }
 
   add(succeeded: boolean, now: number): void {
@@ -91,6 +95,15 @@ export class LiveWindow {
     return !this.#read.breaker.isOpen && !this.#write.breaker.isOpen;
   }
 
+  get isWriteOpen(): boolean {
+    return this.#write.breaker.isOpen;
+  }
+
+  /** Writes may go there again: it is known by other means to be back. */
+  readmitWrites(): void {
+    this.#write.breaker.close();
+  }
+
   /** Whether a write may go there now; with an open breaker at most once in a second. */
   admitsWrite(): boolean {
     return this.#write.breaker.admits(this.#clock.now());
@@ -109,10 +122,27 @@ export class LiveWindow {
     return this.#read.p95(this.#clock.now());
   }
 
-  /** Successful reads per second to be expected; 0 with an open breaker, but for one call in a second. */
-  readRank(): number {
+  get isReadOpen(): boolean {
+    return this.#read.breaker.isOpen;
+  }
+
+  /** Enough reads were lately made to know their latency. */
+  get isReadMeasured(): boolean {
+    return this.#read.isMeasured(this.#clock.now());
+  }
+
+  /**
+   * Successful reads per second to be expected; 0 with an open breaker, but for one call in a second.
+   * @param assumedP95Ms of one whose latency is not known
+   */
+  readRank(assumedP95Ms: number = UNKNOWN_P95_MS): number {
+    return this.#read.breaker.admits(this.#clock.now()) ? this.expectedRank(assumedP95Ms) : 0;
+  }
+
+  /** The same, whatever the breaker says. */
+  expectedRank(assumedP95Ms: number = UNKNOWN_P95_MS): number {
     const now = this.#clock.now();
-    if (!this.#read.breaker.admits(now)) return 0;
-    return (this.#read.share(now) ** 2 * 1000) / Math.max(LATENCY_FLOOR_MS, this.#read.p95(now));
+    const p95 = Math.max(LATENCY_FLOOR_MS, this.#read.p95(now, assumedP95Ms));
+    return (this.#read.share(now) ** 2 * 1000) / p95;
   }
 }

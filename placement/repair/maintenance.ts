@@ -1,23 +1,24 @@
-import { createHasher, type Hasher } from '#erasure';
-import { ChunkLocks } from './chunkLocks.ts';
+import type { Profile } from '#erasure';
+import { lastDurability, surveyDurability } from '../durability/report.ts';
+import type { DurabilityReport, FailureModel } from '../durability/types.ts';
+import { countShardsAt, evacuateProvider, type EvacuationReport } from './evacuate.ts';
+import { Keeper, type KeeperDeps } from './keeper.ts';
+import { providersToEvacuate, Rests } from './leavers.ts';
+import { BackgroundLoops, type BackgroundJob } from './loops.ts';
 import { sweepOrphans, type OrphanReport } from './orphans.ts';
-import { repairBatch, type BatchDeps, type BatchOptions, type BatchOutcome } from './repairBatch.ts';
-import { throwIfAborted, type Depth } from './repairExamine.ts';
-import { RepairTally, type RepairReport } from './repairReport.ts';
-import { Backoff, dueInMs, Outages } from './repairSchedule.ts';
-import { countChunks, scrubChunks, type ScrubReport } from './scrub.ts';
+import { PACE_LIMITS, type PaceLimits } from './pace.ts';
+import { rebalanceShards, type RebalanceReport } from './rebalance.ts';
+import { drainRepairQueue, repairAllChunks } from './repairQueue.ts';
+import type { Depth } from './repairExamine.ts';
+import { stays } from './repairPlan.ts';
+import type { RepairReport } from './repairReport.ts';
+import { dueInMs } from './repairSchedule.ts';
+import { scrubChunks, type ScrubReport } from './scrub.ts';
+import { forEachBounded } from '../concurrency.ts';
 import { Throttle } from '../throttle.ts';
-import type {
-  ChooseProviders,
-  ChunkCatalog,
-  ChunkId,
-  ChunkRecord,
-  Clock,
-  Progress,
-  Providers,
-} from '../types.ts';
+import type { ChunkId, Progress, ProviderId } from '../types.ts';
 
-export interface MaintenanceConfig {
+export interface MaintenanceConfig extends PaceLimits {
   /** Pause between two rounds of the repair queue. */
   readonly queueIntervalMs: number;
   /** Least time between the end of a scrub of everything and the next one. */
@@ -28,32 +29,41 @@ export interface MaintenanceConfig {
   readonly orphanGraceMs: number;
   /** How long an unreachable provider is waited for while the chunk would survive one more loss. */
   readonly unreachableGraceMs: number;
+  /** Pause between two looks for providers whose shards are to be moved away. */
+  readonly evacuateIntervalMs: number;
+  /** Least time between two durability reports, and the chunk records that one reads a second. */
+  readonly durabilityIntervalMs: number;
+  readonly durabilityRecordsPerSecond: number;
 }
 
 const MAINTENANCE_DEFAULTS: MaintenanceConfig = {
+  ...PACE_LIMITS,
   queueIntervalMs: 10_000,
   scrubIntervalMs: 7 * 86_400_000,
   scrubBytesPerSecond: 16 * 1024 * 1024,
   orphanGraceMs: 86_400_000,
   unreachableGraceMs: 900_000,
+  evacuateIntervalMs: 60_000,
+  durabilityIntervalMs: 3_600_000,
+  durabilityRecordsPerSecond: 20_000,
 };
 
-export interface MaintenanceDeps {
-  readonly catalog: ChunkCatalog;
-  readonly providers: Providers;
-  readonly choose: ChooseProviders;
-  readonly clock: Clock;
-  /** True for a chunk of a write under way or of an unsettled intent. */
-  readonly isPending: (chunk: ChunkId) => boolean | Promise<boolean>;
+export interface MaintenanceDeps extends KeeperDeps {
+  /** Bucket of a chunk, for durability by bucket; undefined when no object is in it. */
+  readonly bucketOf?: (chunk: ChunkId) => Promise<string | undefined>;
+  /** Profile of new chunks, for a durability report without any: 4+2. */
+  readonly profile?: Profile;
   /** Asked before every round of the background loops: false leaves the work to the process that holds the lease. */
   readonly holdsLease?: () => Promise<boolean>;
   readonly onEvent?: (event: MaintenanceEvent) => void;
+  /** Told of every evacuation by the background loop that ended. */
+  readonly onEvacuated?: (report: EvacuationReport) => void;
 }
 
 export type MaintenanceEvent =
   | { readonly kind: 'repaired'; readonly report: RepairReport }
   | { readonly kind: 'scrubbed'; readonly report: MaintenanceScrubReport }
-  | { readonly kind: 'failed'; readonly job: 'repair' | 'scrub'; readonly error: unknown };
+  | { readonly kind: 'failed'; readonly job: BackgroundJob; readonly error: unknown };
 
 export interface MaintenanceScrubReport {
   readonly chunks: ScrubReport;
@@ -67,84 +77,59 @@ export interface ScrubOptions {
   readonly bytesPerSecond?: number;
 }
 
-/** Records read from the catalog, examined and ordered at a time. */
-const BATCH = 256;
-/** Timers of the runtime overflow at 2^31 ms; a loop that wakes early only asks again what is due. */
-const PAUSE_MAX_MS = 3_600_000;
+/** Providers evacuated at the same time: one that waits for a write under way must not hold up the others. */
+const EVACUATIONS = 4;
+/** An evacuation walks all records: one that is done, or found no room, is not begun again at once. */
+const EMPTIED_REST_MS = 3_600_000;
+const STALLED_REST_MS = 600_000;
 const SCRUB_FINISHED = 'scrub.finished';
+const PROFILE_DEFAULT: Profile = { data: 4, parity: 2 };
 
-/** Repair and scrub as operators and the background loops use them. */
+/** Repair, scrub, evacuation and the figures of durability as operators and the background loops use them. */
 export class Maintenance {
   readonly #deps: MaintenanceDeps;
   readonly #config: MaintenanceConfig;
-  readonly #hasher: Hasher = createHasher();
-  readonly #locks = new ChunkLocks();
-  readonly #backoff = new Backoff();
-  readonly #outages = new Outages();
-  #stopping: AbortController | undefined;
-  #loops: Promise<unknown> | undefined;
+  readonly #keeper: Keeper;
+  readonly #loops: BackgroundLoops;
+  readonly #evacuations = new Map<ProviderId, Progress>();
+  readonly #rests = new Rests();
 
   constructor(deps: MaintenanceDeps, config: Partial<MaintenanceConfig> = {}) {
     this.#deps = deps;
     this.#config = { ...MAINTENANCE_DEFAULTS, ...config };
+    this.#keeper = new Keeper(deps, this.#config);
+    this.#loops = new BackgroundLoops({
+      clock: deps.clock,
+      holdsLease: deps.holdsLease,
+      onFailure: (job, error) => deps.onEvent?.({ kind: 'failed', job, error }),
+      retryMs: this.#config.queueIntervalMs,
+    });
   }
 
   /**
-   * An operator's repair of everything: revives providers, then walks all chunks, in batches ordered by remaining redundancy. What it cannot
-   * repair goes to the queue. Aborted and called again, it finds what is already repaired healthy.
+   * An operator's repair of everything: revives providers, then walks all chunks, in batches, those nearest to their loss first. Nothing is
+   * put off or held back; what it cannot repair goes to the queue. Aborted and called again, it finds what is already repaired healthy.
    * @param options.deep verify every byte of every shard
    * @throws PlacementError 'Aborted'; what the catalog throws
    */
   async repairAll(
     options: { readonly deep: boolean },
     onProgress?: (progress: Progress) => void,
-    signal: AbortSignal = new AbortController().signal,
+    signal: AbortSignal = neverAborted(),
   ): Promise<RepairReport> {
-    const { catalog, providers } = this.#deps;
-    await providers.revive();
-    this.#backoff.clear();
-    const tally = new RepairTally();
-    const total = onProgress && (await countChunks(catalog));
-    let queued: ReadonlySet<ChunkId> = new Set();
-    const ended = async (id: ChunkId, outcome: BatchOutcome) => {
-      await this.#settle(id, outcome, tally.add(id, outcome), queued.has(id));
-      onProgress?.({ job: 'repair', done: tally.chunks, total, bytes: tally.bytes });
-    };
-    for (let after: ChunkId | undefined; ;) {
-      throwIfAborted(signal);
-      const records = await catalog.list(after, BATCH);
-      if (records.length === 0) return tally.report();
-      const depth = options.deep ? 'deep' : 'shallow';
-      const last = records.at(-1)!.id;
-      queued = await this.#queuedBetween(after, last);
-      await repairBatch(records, this.#batchDeps(), { depth }, ended, signal);
-      after = last;
-    }
+    await this.#deps.providers.revive();
+    this.#keeper.backoff.clear();
+    return repairAllChunks(this.#keeper, options.deep ? 'deep' : 'shallow', onProgress, signal);
   }
 
   /**
-   * One round of the durable repair queue: every chunk in it that is due and not being written. Each is verified to the last byte,
-   * because the queue does not say what was found wrong; what is whole again leaves the queue.
+   * One round of the durable repair queue: every chunk in it that is due and not being written, nearest to its loss first, at the pace
+   * that clients leave. Chunks with many shards left are put off. Those in which damage was found are verified to the last
+   * byte. What is whole again leaves the queue.
    * @throws PlacementError 'Aborted'; what the catalog throws
    */
-  async drainQueue(signal: AbortSignal = new AbortController().signal): Promise<RepairReport> {
-    const { catalog, clock } = this.#deps;
-    const tally = new RepairTally();
-    const options: BatchOptions = {
-      depth: 'deep',
-      mayReturn: (provider) =>
-        this.#outages.mayReturn(provider, clock.now(), this.#config.unreachableGraceMs),
-    };
-    const ended = (id: ChunkId, outcome: BatchOutcome) =>
-      this.#settle(id, outcome, tally.add(id, outcome), true);
-    for (let after: ChunkId | undefined; ;) {
-      throwIfAborted(signal);
-      const ids = await catalog.repairQueue(after, BATCH);
-      if (ids.length === 0) return tally.report();
-      const records = await this.#dueRecords(ids);
-      await repairBatch(records, this.#batchDeps(), options, ended, signal);
-      after = ids.at(-1)!;
-    }
+  drainQueue(signal: AbortSignal = neverAborted()): Promise<RepairReport> {
+    return drainRepairQueue(this.#keeper, this.#config, signal);
   }
 
   /**
@@ -159,7 +144,7 @@ export class Maintenance {
   ): Promise<MaintenanceScrubReport> {
     const { clock } = this.#deps;
     const throttle = new Throttle(options.bytesPerSecond ?? Infinity, clock);
-    const deps = { ...this.#batchDeps(), throttle };
+    const deps = { ...this.#keeper.batchDeps(), throttle };
     const chunks = await scrubChunks(deps, options.depth ?? 'deep', onProgress, signal);
     const orphans = await sweepOrphans(
       { ...deps, isPending: this.#deps.isPending },
@@ -174,110 +159,125 @@ export class Maintenance {
     return { chunks, orphans };
   }
 
-  /** Starts the background loops. */
-  start(): void {
-    if (this.#stopping) throw new Error('the maintenance loops run already');
-    this.#stopping = new AbortController();
-    const { signal } = this.#stopping;
-    this.#loops = Promise.all([this.#repairLoop(signal), this.#scrubLoop(signal)]);
-  }
-
-  /** Stops the loops; resolves when nothing of theirs is under way any more. */
-  async stop(): Promise<void> {
-    this.#stopping?.abort();
-    await this.#loops;
-    this.#stopping = undefined;
-    this.#loops = undefined;
-  }
-
-  #batchDeps(): BatchDeps {
-    const { catalog, providers, choose, clock } = this.#deps;
-    const observe: BatchDeps['observe'] = (record, health) =>
-      this.#outages.observe(record, health, clock.now());
-    return { catalog, providers, choose, clock, hasher: this.#hasher, locks: this.#locks, observe };
-  }
-
-  /** Records of the queued chunks whose turn it is; entries of deleted chunks are dropped. */
-  async #dueRecords(ids: readonly ChunkId[]): Promise<ChunkRecord[]> {
-    const { catalog, clock, isPending } = this.#deps;
-    const records: ChunkRecord[] = [];
-    for (const id of ids) {
-      if (!this.#backoff.isDue(id, clock.now()) || (await isPending(id))) continue;
-      const record = await catalog.get(id);
-      if (record) records.push(record);
-      else await this.#leaveQueue(id);
+  /**
+   * Moves all shards off a provider that takes no new ones (exiting, suspended, disqualified), and deletes what no record names there.
+   * Waits for writes under way. Aborted, or after a restart, it goes on where it stopped.
+   * @throws PlacementError 'Aborted'; what the catalog throws
+   */
+  async evacuate(
+    provider: ProviderId,
+    onProgress?: (progress: Progress) => void,
+    signal: AbortSignal = neverAborted(),
+  ): Promise<EvacuationReport> {
+    const follow = (progress: Progress) => {
+      this.#evacuations.set(provider, progress);
+      onProgress?.(progress);
+    };
+    try {
+      return await evacuateProvider(this.#keeper, provider, follow, signal);
+    } finally {
+      this.#evacuations.delete(provider);
     }
-    return records;
   }
 
-  /** Chunks in the queue after `after`, up to and with `last`. */
-  async #queuedBetween(after: ChunkId | undefined, last: ChunkId): Promise<ReadonlySet<ChunkId>> {
-    const queued = new Set<ChunkId>();
-    for (let cursor = after; ;) {
-      const ids = await this.#deps.catalog.repairQueue(cursor, BATCH);
-      for (const id of ids) if (id <= last) queued.add(id);
-      cursor = ids.at(-1);
-      if (cursor === undefined || cursor >= last) return queued;
-    }
+  /** Evacuations under way that have moved something. */
+  evacuations(): ReadonlyMap<ProviderId, Progress> {
+    return this.#evacuations;
+  }
+
+  /** Chunks that have a shard at a provider, by their records: one pass over all of them. */
+  shardsAt(provider: ProviderId, signal?: AbortSignal): Promise<number> {
+    return countShardsAt(this.#deps.catalog, provider, signal);
   }
 
   /**
-   * Keeps the queue in step with what became of a chunk. An entry may stand for damage that a shallow look does not see, so only
-   * a chunk that was verified whole leaves the queue.
+   * Moves shards out of domains that hold too many of one chunk, and from full providers to emptier ones while these differ by more than
+   * 20 points. Only on demand: nothing else moves data that lies well.
+   * @throws PlacementError 'Aborted'; what the catalog throws
    */
-  async #settle(
-    id: ChunkId,
-    { outcome }: BatchOutcome,
-    reason: string | undefined,
-    queued: boolean,
-  ): Promise<void> {
-    // A superseded chunk has a new record, or none: the next round looks at it afresh.
-    if (outcome?.result === 'superseded') return;
-    if (outcome?.result === 'healthy' || outcome?.result === 'repaired') {
-      if (queued && outcome.verified) await this.#leaveQueue(id);
-      return;
-    }
-    this.#backoff.failed(id, this.#deps.clock.now());
-    await this.#deps.catalog.enqueueRepair(id, reason ?? 'waiting for an unreachable provider');
+  rebalance(
+    onProgress?: (progress: Progress) => void,
+    signal: AbortSignal = neverAborted(),
+  ): Promise<RebalanceReport> {
+    return rebalanceShards(this.#keeper, onProgress, signal);
   }
 
-  async #leaveQueue(id: ChunkId): Promise<void> {
-    this.#backoff.settled(id);
-    await this.#deps.catalog.dequeueRepair(id);
+  /** Loss rate and repair time as measured up to now. */
+  failureModel(): Promise<FailureModel> {
+    return this.#keeper.model();
   }
 
-  async #repairLoop(signal: AbortSignal): Promise<void> {
-    await this.#loop('repair', signal, async () => {
-      const report = await this.drainQueue(signal);
-      if (report.examined > 0) this.#deps.onEvent?.({ kind: 'repaired', report });
-      return this.#config.queueIntervalMs;
+  /** The last durability report and how old it is, in milliseconds; the first is made when it is asked for. */
+  async durability(signal?: AbortSignal): Promise<DurabilityReport & { readonly ageMs: number }> {
+    const report = (await lastDurability(this.#deps.catalog)) ?? (await this.surveyDurability(signal));
+    return { ...report, ageMs: Math.max(0, this.#deps.clock.now() - report.at) };
+  }
+
+  /** Makes a new durability report from one pass over all chunk records, and brings the failure model up to date. */
+  surveyDurability(signal?: AbortSignal): Promise<DurabilityReport> {
+    const { catalog, providers, clock, bucketOf, profile = PROFILE_DEFAULT } = this.#deps;
+    const throttle = new Throttle(this.#config.durabilityRecordsPerSecond, clock);
+    const deps = { catalog, providers, clock, stays, profile, throttle, ...(bucketOf && { bucketOf }) };
+    const modelOf = async (shards: number): Promise<FailureModel> => {
+      await this.#keeper.watch.save(shards, clock.now());
+      return this.#keeper.model();
+    };
+    return surveyDurability(deps, modelOf, signal);
+  }
+
+  /** Starts the background loops. */
+  start(): void {
+    this.#loops.start({
+      repair: (signal) => this.#repairRound(signal),
+      scrub: (signal) => this.#scrubRound(signal),
+      evacuate: (signal) => this.#evacuateRound(signal),
+      durability: (signal) => this.#durabilityRound(signal),
     });
   }
 
-  async #scrubLoop(signal: AbortSignal): Promise<void> {
+  /** Stops the loops; resolves when nothing of theirs is under way any more. */
+  stop(): Promise<void> {
+    return this.#loops.stop();
+  }
+
+  async #repairRound(signal: AbortSignal): Promise<number> {
+    const report = await this.drainQueue(signal);
+    if (report.examined > 0) this.#deps.onEvent?.({ kind: 'repaired', report });
+    return this.#config.queueIntervalMs;
+  }
+
+  async #scrubRound(signal: AbortSignal): Promise<number> {
     const { catalog, clock } = this.#deps;
     const { scrubIntervalMs, scrubBytesPerSecond: bytesPerSecond } = this.#config;
-    await this.#loop('scrub', signal, async () => {
-      const note = await catalog.getNote(SCRUB_FINISHED);
-      const pause = dueInMs(note ? Number(note) : undefined, scrubIntervalMs, clock.now());
-      if (pause > 0) return pause;
-      const report = await this.scrub({ bytesPerSecond, deleteOrphans: true }, undefined, signal);
-      this.#deps.onEvent?.({ kind: 'scrubbed', report });
-      return scrubIntervalMs;
-    });
+    const note = await catalog.getNote(SCRUB_FINISHED);
+    const pause = dueInMs(note ? Number(note) : undefined, scrubIntervalMs, clock.now());
+    if (pause > 0) return pause;
+    const report = await this.scrub({ bytesPerSecond, deleteOrphans: true }, undefined, signal);
+    this.#deps.onEvent?.({ kind: 'scrubbed', report });
+    return scrubIntervalMs;
   }
 
-  /** @param round does what is due and says how many milliseconds to pause */
-  async #loop(job: 'repair' | 'scrub', signal: AbortSignal, round: () => Promise<number>): Promise<void> {
-    while (!signal.aborted) {
-      let pause = this.#config.queueIntervalMs;
-      try {
-        if ((await this.#deps.holdsLease?.()) ?? true) pause = await round();
-      } catch (error) {
-        if (!signal.aborted) this.#deps.onEvent?.({ kind: 'failed', job, error });
-      }
-      // Rejects only when it is time to stop.
-      await this.#deps.clock.sleep(Math.min(pause, PAUSE_MAX_MS), signal).catch(() => undefined);
-    }
+  async #evacuateRound(signal: AbortSignal): Promise<number> {
+    const { clock } = this.#deps;
+    const due = this.#rests.awake(await providersToEvacuate(this.#deps), clock.now());
+    await forEachBounded(due, EVACUATIONS, async (provider) => {
+      const report = await this.evacuate(provider, undefined, signal);
+      this.#rests.rest(provider, clock.now() + (report.emptied ? EMPTIED_REST_MS : STALLED_REST_MS));
+      this.#deps.onEvacuated?.(report);
+    });
+    return this.#config.evacuateIntervalMs;
   }
+
+  async #durabilityRound(signal: AbortSignal): Promise<number> {
+    const { durabilityIntervalMs } = this.#config;
+    const last = await lastDurability(this.#deps.catalog);
+    const pause = dueInMs(last?.at, durabilityIntervalMs, this.#deps.clock.now());
+    if (pause > 0) return pause;
+    await this.surveyDurability(signal);
+    return durabilityIntervalMs;
+  }
+}
+
+function neverAborted(): AbortSignal {
+  return new AbortController().signal;
 }

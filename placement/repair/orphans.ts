@@ -36,6 +36,9 @@ export interface OrphanOptions {
 export interface OrphanReport {
   /** Shards listed. */
   readonly shards: number;
+  /** Shards that a record places where they are, and those of pending chunks. */
+  readonly claimed: number;
+  readonly busy: number;
   /** Shards that no record claims, those of pending chunks left out. */
   readonly orphans: number;
   /** Bytes of the orphans. */
@@ -74,7 +77,8 @@ export async function sweepOrphans(
   onProgress?: (progress: Progress) => void,
   signal?: AbortSignal,
 ): Promise<OrphanReport> {
-  const sweep = new OrphanSweep(deps, options, onProgress, signal);
+  const save = (cursor: string) => deps.catalog.setNote(NOTE, cursor);
+  const sweep = new OrphanSweep(deps, options, save, onProgress, signal);
   const resumed = readCursor(await deps.catalog.getNote(NOTE));
   const handles = [...deps.providers.all()].sort((a, b) => compare(a.info.id, b.info.id));
   for (const handle of handles) {
@@ -82,6 +86,21 @@ export async function sweepOrphans(
     await sweep.provider(handle, resumed?.provider === handle.info.id ? resumed.after : undefined);
   }
   await deps.catalog.setNote(NOTE, '');
+  return sweep.report();
+}
+
+/**
+ * The same for one provider, from its first shard to its last.
+ * @throws PlacementError 'Aborted'; what the catalog throws
+ */
+export async function sweepProvider(
+  deps: OrphanDeps,
+  handle: ProviderHandle,
+  options: OrphanOptions,
+  signal?: AbortSignal,
+): Promise<OrphanReport> {
+  const sweep = new OrphanSweep(deps, options, async () => undefined, undefined, signal);
+  await sweep.provider(handle, undefined);
   return sweep.report();
 }
 
@@ -107,17 +126,20 @@ class OrphanSweep {
   readonly #options: OrphanOptions;
   readonly #onProgress: ((progress: Progress) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #counts = { shards: 0, orphans: 0, bytes: 0, young: 0, deleted: 0 };
+  readonly #save: (cursor: string) => Promise<void>;
+  readonly #counts = { shards: 0, claimed: 0, busy: 0, orphans: 0, bytes: 0, young: 0, deleted: 0 };
   readonly #failed: { provider: ProviderId; reason: string }[] = [];
 
   constructor(
     deps: OrphanDeps,
     options: OrphanOptions,
+    save: (cursor: string) => Promise<void>,
     onProgress: ((progress: Progress) => void) | undefined,
     signal: AbortSignal | undefined,
   ) {
     this.#deps = deps;
     this.#options = options;
+    this.#save = save;
     this.#onProgress = onProgress;
     this.#signal = signal;
   }
@@ -133,7 +155,7 @@ class OrphanSweep {
       if (page.length === 0) return;
       for (const stored of page) await this.#shard(stored, handle);
       after = storedName(page.at(-1)!);
-      await this.#deps.catalog.setNote(NOTE, `${after} ${handle.info.id}`);
+      await this.#save(`${after} ${handle.info.id}`);
       this.#onProgress?.({
         job: 'scrub',
         done: this.#counts.shards,
@@ -171,7 +193,10 @@ class OrphanSweep {
   async #shard(stored: StoredShard, handle: ProviderHandle): Promise<void> {
     this.#counts.shards++;
     const claim = await this.#judge(stored, handle.info.id);
-    if (claim === 'claimed' || claim === 'busy') return;
+    if (claim === 'claimed' || claim === 'busy') {
+      this.#counts[claim]++;
+      return;
+    }
     this.#counts.orphans++;
     this.#counts.bytes += stored.length;
     if (claim === 'young') this.#counts.young++;

@@ -2,8 +2,10 @@ import { commitPlaces, deleteFormer, discardShards } from './repairCommit.ts';
 import { examine, throwIfAborted, type Depth, type ExamineDeps, type Examination } from './repairExamine.ts';
 import {
   classify,
+  healthyOnRecord,
   planRepair,
   type Classification,
+  type ClassifyOptions,
   type RepairTarget,
   type ShardHealth,
 } from './repairPlan.ts';
@@ -25,32 +27,48 @@ export interface RepairDeps extends ExamineDeps {
   readonly choose: ChooseProviders;
 }
 
-export interface RepairOptions {
+export interface RepairOptions extends ClassifyOptions {
   /** 'deep': every byte of every shard is verified, those that the repair itself does not read included. */
   readonly depth: Depth;
   /** A shallow examination made just now, so that it is not made twice. */
   readonly examined?: Examination;
-  /** See classify. */
-  readonly mayReturn?: (provider: ProviderId) => boolean;
+  /** With more healthy shards than this, repair is put off. By default it never is. */
+  readonly repairAt?: number;
+  /** The only providers that may take shards. By default all. */
+  readonly onto?: ReadonlySet<ProviderId>;
 }
 
 /**
- * 'waiting': only shards of unreachable providers are lacking, which are given time. 'incomplete': some shards could not be placed
- * or replaced. 'superseded': the record changed or went while shards were built, and they have been given up.
+ * 'waiting': only shards of unreachable providers are lacking, which are given time. 'deferred': shards are lacking, and enough are left
+ * to put it off. 'incomplete': some shards could not be placed or replaced. 'superseded': the record changed or went while shards
+ * were built, and they have been given up.
  */
-export type RepairResult = 'healthy' | 'repaired' | 'waiting' | 'incomplete' | 'unreadable' | 'superseded';
+export type RepairResult =
+  | 'healthy'
+  | 'repaired'
+  | 'waiting'
+  | 'deferred'
+  | 'incomplete'
+  | 'unreadable'
+  | 'superseded';
 
 export interface RepairOutcome {
   readonly id: string;
   readonly result: RepairResult;
   /** Shards that became durable and are referenced. */
   readonly shards: number;
+  /** Those of them whose former copies were lost or damaged. */
+  readonly rebuilt: number;
   /** Bytes read and verified. */
   readonly bytes: number;
   /** Every byte of every shard has been verified, or was written, by this repair. */
   readonly verified: boolean;
+  /** Wrong bytes were found that are still there. */
+  readonly damaged: boolean;
   /** Of the record as it stands now. */
   readonly classification: Classification;
+  /** See healthyOnRecord. */
+  readonly recorded: number;
   readonly reason?: string;
 }
 
@@ -86,6 +104,7 @@ class ChunkRepair {
   readonly #stuck = new Map<number, string>();
   #record: ChunkRecord;
   #shards = 0;
+  #rebuilt = 0;
   #bytes: number;
 
   constructor(
@@ -107,7 +126,7 @@ class ChunkRepair {
     for (let attempt = 0; attempt < ATTEMPTS_MAX;) {
       throwIfAborted(this.#signal);
       const classification = this.#classify();
-      const lost = classification.lost.filter((index) => !this.#stuck.has(index));
+      const lost = this.#lacking(classification);
       if (lost.length === 0 || !this.#worthTrying(classification)) {
         if (this.#options.depth === 'shallow' || !(await this.#verifyRest())) break;
         continue;
@@ -119,10 +138,16 @@ class ChunkRepair {
         if (!(await this.#attempt(targets))) return this.#outcome('superseded');
       } catch (error) {
         if (!(error instanceof PlacementError) || error.kind !== 'ChunkUnreadable') throw error;
-        return this.#lacking('unreadable', error.message);
+        return this.#failed('unreadable', error.message);
       }
     }
     return this.#finished();
+  }
+
+  /** What is to be written next: everything that is lost, and then what lies in the wrong domain. */
+  #lacking({ lost, clumped }: Classification): readonly number[] {
+    const possible = (indexes: readonly number[]) => indexes.filter((index) => !this.#stuck.has(index));
+    return lost.length > 0 ? possible(lost) : possible(clumped);
   }
 
   /** Reads the shards that nothing has read whole yet. False when there were none. */
@@ -145,15 +170,20 @@ class ChunkRepair {
     const unreachable = this.#record.shards.flatMap((place, index) =>
       place && this.#health[index] === 'unreachable' ? [place.provider] : [],
     );
-    const { targets } = planRepair({
+    const { onto, leaving = [] } = this.#options;
+    const spreading = this.#classify().lost.length === 0;
+    const homes = spreading ? lost.map((index) => this.#record.shards[index]!.provider) : [];
+    const planned = planRepair({
       record: this.#record,
       health: this.#health,
       lost,
       providers,
       candidates: providers.candidates(),
       choose,
-      refused: new Set([...this.#refused.keys(), ...unreachable]),
+      refused: new Set([...this.#refused.keys(), ...unreachable, ...leaving, ...homes]),
+      ...(onto && { onto }),
     });
+    const targets = spreading && !this.#spreads(planned.targets) ? [] : planned.targets;
     const placed = new Set(targets.map(({ index }) => index));
     for (const index of lost) {
       if (!placed.has(index)) this.#stuck.set(index, 'no provider is free to take it');
@@ -161,11 +191,28 @@ class ChunkRepair {
     return targets;
   }
 
+  /** Whether shards would lie better in the planned places than where they are. */
+  #spreads(targets: readonly RepairTarget[]): boolean {
+    const shards = [...this.#record.shards];
+    for (const { index, provider } of targets) {
+      shards[index] = { ...shards[index]!, provider: provider.id };
+    }
+    const moved = classify({ ...this.#record, shards }, this.#health, this.#deps.providers, this.#options);
+    return moved.clumped.length < this.#classify().clumped.length;
+  }
+
   /** Damaged shards still have right leaves, so a chunk without k whole shards is given up only when those cannot suffice either. */
   #worthTrying(classification: Classification): boolean {
-    if (classification.action !== 'unreadable') return classification.action === 'repair';
+    if (this.#isDeferred(classification)) return false;
+    if (classification.action !== 'unreadable') return true;
     const damaged = this.#health.filter((health) => health === 'corrupt').length;
     return classification.readable + damaged >= this.#record.profile.data;
+  }
+
+  /** A repair that has begun is carried to its end. */
+  #isDeferred({ action, healthy }: Classification): boolean {
+    if (this.#shards > 0 || (action !== 'repair' && action !== 'spread')) return false;
+    return healthy > (this.#options.repairAt ?? Infinity);
   }
 
   /** Damaged files that must go first are replaced one at a time, after everything else is safe. False when superseded. */
@@ -220,6 +267,7 @@ class ChunkRepair {
     this.#record = record;
     this.#shards += result.written.length;
     for (const { index } of result.written) {
+      if (former.health[index] !== 'healthy' && former.record.shards[index]) this.#rebuilt++;
       this.#health[index] = 'healthy';
       this.#verified.add(index);
     }
@@ -229,23 +277,26 @@ class ChunkRepair {
   }
 
   #classify(): Classification {
-    return classify(this.#record, this.#health, this.#deps.providers, this.#options.mayReturn);
+    return classify(this.#record, this.#health, this.#deps.providers, this.#options);
   }
 
   async #finished(): Promise<RepairOutcome> {
-    const { action } = this.#classify();
-    if (action === 'unreadable') return this.#lacking('unreadable', 'fewer than k shards can be read');
+    const classification = this.#classify();
+    const { action, waiting } = classification;
+    if (this.#isDeferred(classification)) return this.#outcome('deferred');
+    if (action === 'unreadable') return this.#failed('unreadable', 'fewer than k shards can be read');
     if (action === 'repair') {
       const stuck = [...this.#stuck].map(([index, why]) => `shard ${index}: ${why}`);
       const refused = [...this.#refused].map(([provider, why]) => `provider ${provider}: ${why}`);
-      return this.#lacking('incomplete', [...stuck, ...refused].join('; '));
+      return this.#failed('incomplete', [...stuck, ...refused].join('; '));
     }
-    if (action === 'wait') return this.#outcome('waiting');
+    // Shards stay clumped where no other domain has room: the chunk is no worse for it than it was.
+    if (waiting.length > 0) return this.#outcome('waiting');
     return this.#outcome(this.#shards > 0 ? 'repaired' : 'healthy');
   }
 
   /** Shards are also missing when the chunk has been deleted meanwhile, which is no fault of theirs. */
-  async #lacking(result: 'incomplete' | 'unreadable', reason: string): Promise<RepairOutcome> {
+  async #failed(result: 'incomplete' | 'unreadable', reason: string): Promise<RepairOutcome> {
     const now = await this.#deps.catalog.get(this.#record.id);
     return now?.generation === this.#record.generation
       ? this.#outcome(result, reason)
@@ -257,9 +308,12 @@ class ChunkRepair {
       id: this.#record.id,
       result,
       shards: this.#shards,
+      rebuilt: this.#rebuilt,
       bytes: this.#bytes,
       verified: this.#record.shards.every((_, index) => this.#verified.has(index)),
+      damaged: this.#health.includes('corrupt'),
       classification: this.#classify(),
+      recorded: healthyOnRecord(this.#record, this.#deps.providers, this.#options.domains).healthy,
       ...(reason === undefined ? {} : { reason }),
     };
   }

@@ -1,9 +1,15 @@
 import type { ChunkLocks } from './chunkLocks.ts';
 import { forEachBounded } from '../concurrency.ts';
-import { repairChunk, type RepairDeps, type RepairOutcome } from './repair.ts';
+import { repairChunk, type RepairDeps, type RepairOptions, type RepairOutcome } from './repair.ts';
 import { examine, throwIfAborted, type Depth, type Examination } from './repairExamine.ts';
-import { byPriority, classify, type Classification, type ShardHealth } from './repairPlan.ts';
-import type { ChunkId, ChunkRecord, ProviderId } from '../types.ts';
+import { classify, type Classification, type ClassifyOptions, type ShardHealth } from './repairPlan.ts';
+import type { Lane } from './pace.ts';
+import { byUrgency, type Urgencies } from './urgency.ts';
+import type { Profile } from '#erasure';
+import type { ChunkId, ChunkRecord } from '../types.ts';
+
+/** A chunk that may lose no more shards than this is not made to wait for the clients' sake. */
+export const URGENT_SPARE = 1;
 
 /** Chunks examined, and chunks repaired, at the same time. A repair holds about two stripes and as many rebuilt cells. */
 const EXAMINE_CONCURRENCY = 4;
@@ -14,9 +20,13 @@ export interface BatchDeps extends RepairDeps {
   readonly observe: (record: ChunkRecord, health: readonly ShardHealth[]) => void;
 }
 
-export interface BatchOptions {
-  readonly depth: Depth;
-  readonly mayReturn?: (provider: ProviderId) => boolean;
+export interface BatchOptions extends ClassifyOptions {
+  readonly depthOf: (id: ChunkId) => Depth;
+  readonly urgencies: Urgencies;
+  /** See RepairOptions. By default nothing is put off. */
+  readonly repairAt?: (profile: Profile) => number;
+  /** What the repair of a chunk reads through. By default it is not held back. */
+  readonly laneFor?: (urgent: boolean) => Lane;
 }
 
 /** A repair that ended, or broke off with an error of its own. */
@@ -31,7 +41,7 @@ interface Examined {
 }
 
 /**
- * Examines chunks, then repairs them, least remaining redundancy first. `onOutcome` is called once for every record, whatever
+ * Examines chunks, then repairs them, those nearest to their loss first. `onOutcome` is called once for every record, whatever
  * became of it.
  * @throws PlacementError 'Aborted'; what `onOutcome` throws
  */
@@ -46,16 +56,16 @@ export async function repairBatch(
   await forEachBounded(records, EXAMINE_CONCURRENCY, async (record) => {
     throwIfAborted(signal);
     try {
-      const examination = await examine(record, 'shallow', deps, signal);
+      const examination = await examine(record, 'shallow', withLane(deps, options.laneFor?.(false)), signal);
       deps.observe(record, examination.health);
-      const classification = classify(record, examination.health, deps.providers, options.mayReturn);
+      const classification = classify(record, examination.health, deps.providers, options);
       examined.push({ record, examination, classification });
     } catch (error) {
       throwIfAborted(signal);
       await onOutcome(record.id, { error });
     }
   });
-  examined.sort((a, b) => byPriority(a.classification, b.classification));
+  examined.sort((a, b) => byNeed(a, b, options.urgencies));
   await forEachBounded(examined, REPAIR_CONCURRENCY, async (chunk) => {
     throwIfAborted(signal);
     const { id } = chunk.record;
@@ -63,6 +73,18 @@ export async function repairBatch(
     throwIfAborted(ended.error === undefined ? undefined : signal);
     await onOutcome(id, ended);
   });
+}
+
+/** What nothing can be done for comes last. */
+function byNeed(a: Examined, b: Examined, urgencies: Urgencies): number {
+  const idle = ({ action }: Classification) => Number(action !== 'repair' && action !== 'spread');
+  const of = ({ record, classification: { healthy, readable } }: Examined) =>
+    urgencies.of(record.profile, healthy, readable);
+  return idle(a.classification) - idle(b.classification) || byUrgency(of(a), of(b));
+}
+
+function withLane<T extends RepairDeps>(deps: T, lane: Lane | undefined): T {
+  return lane ? { ...deps, throttle: lane } : deps;
 }
 
 async function repairExamined(
@@ -76,11 +98,29 @@ async function repairExamined(
     const now = await deps.catalog.get(record.id);
     if (!now) {
       const { bytes } = examination;
-      const nothing = { shards: 0, bytes, verified: false, classification };
+      const nothing = {
+        shards: 0,
+        rebuilt: 0,
+        bytes,
+        verified: false,
+        damaged: false,
+        recorded: 0,
+        classification,
+      };
       return { outcome: { id: record.id, result: 'superseded', ...nothing } };
     }
     const examined = now.generation === record.generation ? { examined: examination } : {};
-    return { outcome: await repairChunk(now, deps, { ...options, ...examined }, signal) };
+    const { mayReturn, domains, leaving, repairAt } = options;
+    const repairOptions: RepairOptions = {
+      depth: options.depthOf(record.id),
+      ...examined,
+      ...(mayReturn && { mayReturn }),
+      ...(domains && { domains }),
+      ...(leaving && { leaving }),
+      ...(repairAt && { repairAt: repairAt(now.profile) }),
+    };
+    const lane = options.laneFor?.(classification.remaining <= URGENT_SPARE);
+    return { outcome: await repairChunk(now, withLane(deps, lane), repairOptions, signal) };
   } catch (error) {
     return { error };
   }

@@ -1,6 +1,6 @@
 import { LEAF_BYTES, chunkLayout, type Hasher } from '#erasure';
 import type { ShardHealth } from './repairPlan.ts';
-import type { Throttle } from '../throttle.ts';
+import type { Lane } from './pace.ts';
 import {
   PlacementError,
   TransportError,
@@ -24,7 +24,7 @@ export interface ExamineDeps {
   readonly providers: Providers;
   readonly hasher: Hasher;
   readonly clock: Clock;
-  readonly throttle?: Throttle;
+  readonly throttle?: Lane;
 }
 
 export interface Examination {

@@ -1,8 +1,10 @@
 /** The decisions of repair: pure functions of a record, of what an examination found, and of the providers' states. */
+import { DomainMap } from '../durability/domains.ts';
 import type {
   Candidate,
   ChooseProviders,
   ChunkRecord,
+  DomainLevel,
   ProviderId,
   ProviderInfo,
   Providers,
@@ -12,73 +14,124 @@ import type {
 /** What an examination found of one shard. 'undefined': the record names no place for it. */
 export type ShardHealth = 'healthy' | 'missing' | 'corrupt' | 'unreachable' | 'undefined';
 
-type RepairAction = 'none' | 'wait' | 'repair' | 'unreadable';
+type RepairAction = 'none' | 'wait' | 'repair' | 'spread' | 'unreadable';
 
 export interface Classification {
   /** Shards that can be read now, wherever they lie. */
   readonly readable: number;
-  /** How many more shards may be lost: healthy shards on providers that stay, less k. Negative below k. */
+  /** Those of them that stay where they are and count: not on providers that are leaving, not beyond what one domain may hold. */
+  readonly healthy: number;
+  /** How many more shards may be lost: healthy ones less k. Negative below k. */
   readonly remaining: number;
   /** Indexes to be built anew: those that cannot be read first, then those to be moved off their provider. */
   readonly lost: readonly number[];
+  /** Shards to be moved to other domains, where that can be done: one domain has more of the chunk than it may. */
+  readonly clumped: readonly number[];
   /** Unreachable shards that are given time to come back. */
   readonly waiting: readonly number[];
-  /** 'wait': nothing but waiting shards. 'unreadable': fewer than k shards can be read whole. */
+  /** 'spread': nothing is lost, but there are clumped shards. 'wait': nothing but waiting shards. 'unreadable': fewer than k shards can be read whole. */
   readonly action: RepairAction;
-  /** Place in the queue, the smallest first: least remaining redundancy, then most shards at risk. Infinity without work. */
-  readonly priority: number;
+}
+
+export interface ClassifyOptions {
+  /**
+   * Whether an unreachable provider is still within its time of grace. A shard there is waited for only while the chunk would
+   * survive the loss of one more. By default none is.
+   */
+  readonly mayReturn?: (provider: ProviderId) => boolean;
+  /** The domains there are; without them no shard counts as clumped. */
+  readonly domains?: DomainMap;
+  /** Providers whose shards are to be moved away, whatever their state. */
+  readonly leaving?: ReadonlySet<ProviderId>;
 }
 
 /** Providers in these states keep no shard for long: what lies there can be read, but does not count as redundancy. */
 const LEAVING: ReadonlySet<ProviderState> = new Set(['suspended', 'exiting', 'gone', 'disqualified']);
 
-/** More shards than any profile has; breaks ties of `priority` without disturbing its order. */
-const SHARDS_BOUND = 1024;
+/** A provider that is no longer registered is gone for good. */
+export function stays(provider: ProviderInfo | undefined): boolean {
+  return provider !== undefined && !LEAVING.has(provider.state);
+}
 
-/**
- * @param health one entry for each entry of `record.shards`
- * @param mayReturn whether an unreachable provider is still within its time of grace. A shard there is waited for only while
- *   the chunk would survive the loss of one more.
- */
+/** The failure domains of the providers that shards may stay with. */
+export function stayingDomains(providers: Pick<Providers, 'all'>): DomainMap {
+  return new DomainMap(
+    providers
+      .all()
+      .map(({ info }) => info)
+      .filter(stays),
+  );
+}
+
+/** @param health one entry for each entry of `record.shards` */
 export function classify(
   record: ChunkRecord,
   health: readonly ShardHealth[],
   providers: Pick<Providers, 'get'>,
-  mayReturn: (provider: ProviderId) => boolean = () => false,
+  options: ClassifyOptions = {},
 ): Classification {
   const indexes = record.shards.map((_, index) => index);
+  const hostOf = (index: number) => stayingHost(record, index, providers, options.leaving);
   const readable = indexes.filter((index) => health[index] === 'healthy');
-  const moving = readable.filter((index) => isLeaving(record.shards[index]?.provider, providers));
-  const healthy = readable.length - moving.length;
+  const moving = readable.filter((index) => !hostOf(index));
+  const clumped = clumpedAmong(record, readable, hostOf, options.domains);
+  const healthy = readable.length - moving.length - clumped.length;
   const remaining = healthy - record.profile.data;
   const unread = indexes.filter((index) => health[index] !== 'healthy');
   const waiting = unread.filter((index) => {
-    const provider = record.shards[index]?.provider;
-    if (health[index] !== 'unreachable' || provider === undefined || remaining < 1) return false;
-    return !isLeaving(provider, providers) && mayReturn(provider);
+    if (health[index] !== 'unreachable' || remaining < 1) return false;
+    const host = hostOf(index);
+    return host !== undefined && (options.mayReturn?.(host.id) ?? false);
   });
   const lost = [...unread.filter((index) => !waiting.includes(index)), ...moving];
-  const action = actionFor(readable.length < record.profile.data, lost.length, waiting.length);
-  const priority = action === 'repair' ? remaining - healthy / SHARDS_BOUND : Infinity;
-  return { readable: readable.length, remaining, lost, waiting, action, priority };
+  let action: RepairAction = waiting.length > 0 ? 'wait' : 'none';
+  if (clumped.length > 0) action = 'spread';
+  if (lost.length > 0) action = 'repair';
+  if (readable.length < record.profile.data) action = 'unreadable';
+  return { readable: readable.length, healthy, remaining, lost, clumped, waiting, action };
 }
 
-function actionFor(unreadable: boolean, lost: number, waiting: number): RepairAction {
-  if (unreadable) return 'unreadable';
-  if (lost > 0) return 'repair';
-  return waiting > 0 ? 'wait' : 'none';
+/** Healthy shards as far as the record and the providers' states alone tell; an examination can only find fewer. */
+export function healthyOnRecord(
+  record: ChunkRecord,
+  providers: Pick<Providers, 'get'>,
+  domains: DomainMap | undefined,
+): { readonly healthy: number; readonly readable: number } {
+  const placed = record.shards.flatMap((place, index) =>
+    place && providers.get(place.provider) ? [index] : [],
+  );
+  const hostOf = (index: number) => stayingHost(record, index, providers);
+  const staying = placed.filter(hostOf);
+  const clumped = clumpedAmong(record, staying, hostOf, domains);
+  return { healthy: staying.length - clumped.length, readable: placed.length };
 }
 
-/** A provider that is no longer registered is gone for good. */
-function isLeaving(provider: ProviderId | undefined, providers: Pick<Providers, 'get'>): boolean {
-  const state = provider === undefined ? undefined : providers.get(provider)?.info.state;
-  return state === undefined || LEAVING.has(state);
+function clumpedAmong(
+  record: ChunkRecord,
+  indexes: readonly number[],
+  hostOf: (index: number) => ProviderInfo | undefined,
+  domains: DomainMap | undefined,
+): readonly number[] {
+  if (!domains) return [];
+  const places = indexes.flatMap((index) => {
+    const host = hostOf(index);
+    return host ? [{ index, domain: host.domain }] : [];
+  });
+  const { data, parity } = record.profile;
+  return domains.clumped(places, data + parity, parity);
 }
 
-/** For sorting: the most urgent first. */
-export function byPriority(a: Classification, b: Classification): number {
-  if (a.priority === b.priority) return 0;
-  return a.priority < b.priority ? -1 : 1;
+/** The provider of a shard, if the shard may stay there. */
+function stayingHost(
+  record: ChunkRecord,
+  index: number,
+  providers: Pick<Providers, 'get'>,
+  leaving?: ReadonlySet<ProviderId>,
+): ProviderInfo | undefined {
+  const id = record.shards[index]?.provider;
+  if (id === undefined || leaving?.has(id)) return undefined;
+  const info = providers.get(id)?.info;
+  return stays(info) ? info : undefined;
 }
 
 /** One lost shard and the provider it is to be written to. */
@@ -94,7 +147,8 @@ export interface RepairTarget {
 export interface RepairPlan {
   /** Fewer than the lost shards when there are not enough providers. */
   readonly targets: readonly RepairTarget[];
-  readonly domainRuleKept: boolean;
+  /** As in ChooseAnswer. */
+  readonly survives: readonly DomainLevel[];
 }
 
 export interface PlanRequest {
@@ -104,18 +158,22 @@ export interface PlanRequest {
   readonly providers: Pick<Providers, 'get'>;
   readonly candidates: readonly Candidate[];
   readonly choose: ChooseProviders;
-  /** Providers that have just refused a shard of this chunk. */
+  /** Providers that have just refused a shard of this chunk, or are to be rid of theirs. */
   readonly refused: ReadonlySet<ProviderId>;
+  /** The only providers that may take shards. By default all. */
+  readonly onto?: ReadonlySet<ProviderId>;
 }
 
 /** Chooses a provider for every lost shard: none that holds another shard of the chunk; its own former place may be chosen again. */
 export function planRepair(request: PlanRequest): RepairPlan {
-  const { record, lost, candidates, choose, refused } = request;
+  const { record, lost, candidates, choose, refused, onto } = request;
   const staying = record.shards.flatMap((place, index) => (place && !lost.includes(index) ? [place] : []));
   const holders = new Set(staying.map((place) => place.provider));
   const taken = [...holders].flatMap((id) => request.providers.get(id)?.info ?? []);
   const answer = choose({
-    candidates: candidates.filter(({ info }) => !holders.has(info.id) && !refused.has(info.id)),
+    candidates: candidates.filter(
+      ({ info: { id } }) => !holders.has(id) && !refused.has(id) && (onto?.has(id) ?? true),
+    ),
     count: lost.length,
     perDomainMax: record.profile.parity,
     taken,
@@ -126,7 +184,7 @@ export function planRepair(request: PlanRequest): RepairPlan {
     const clear = !home || request.health[index] === 'corrupt';
     return { index, provider, clear, destroys: home && clear };
   });
-  return { targets, domainRuleKept: answer.domainRuleKept };
+  return { targets, survives: answer.survives };
 }
 
 /** A shard whose former place was chosen returns to it; the others take what is left, in order. */

@@ -3,7 +3,7 @@ import type { BatchOutcome } from './repairBatch.ts';
 import type { ChunkId } from '../types.ts';
 
 export interface RepairReport {
-  /** Chunks dealt with: the sum of healthy, repaired, waiting, superseded, unreadable and failed. */
+  /** Chunks dealt with: the sum of healthy, repaired, waiting, deferred, superseded, unreadable and failed. */
   readonly examined: number;
   readonly healthy: number;
   /** Chunks that have their full redundancy again. */
@@ -12,6 +12,8 @@ export interface RepairReport {
   readonly shards: number;
   /** Chunks that only lack shards of unreachable providers, which are given time. */
   readonly waiting: number;
+  /** Chunks that lack shards but are far enough from their loss to be left for later. */
+  readonly deferred: number;
   /** Chunks that were changed or deleted meanwhile. */
   readonly superseded: number;
   /** Chunks of which fewer than k shards can be read. */
@@ -26,6 +28,7 @@ const COUNTED = {
   healthy: 'healthy',
   repaired: 'repaired',
   waiting: 'waiting',
+  deferred: 'deferred',
   superseded: 'superseded',
   incomplete: undefined,
   unreadable: undefined,
@@ -35,7 +38,7 @@ const COUNTED = {
 export class RepairTally {
   chunks = 0;
   bytes = 0;
-  readonly #counts = { healthy: 0, repaired: 0, shards: 0, waiting: 0, superseded: 0 };
+  readonly #counts = { healthy: 0, repaired: 0, shards: 0, waiting: 0, deferred: 0, superseded: 0 };
   readonly #unreadable: ChunkId[] = [];
   readonly #failed: { id: ChunkId; reason: string }[] = [];
 

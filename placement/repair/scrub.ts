@@ -1,6 +1,7 @@
 import { forEachBounded } from '../concurrency.ts';
 import { examine, throwIfAborted, type Depth, type ExamineDeps } from './repairExamine.ts';
-import { classify, type ShardHealth } from './repairPlan.ts';
+import { classify, stayingDomains, type Classification, type ShardHealth } from './repairPlan.ts';
+import { formatReason } from './reasons.ts';
 import type { ChunkCatalog, ChunkId, ChunkRecord, Progress } from '../types.ts';
 
 /** Chunks between two writes of the cursor: what a restart may examine twice. */
@@ -8,6 +9,7 @@ const PAGE = 32;
 /** Chunks examined at the same time. */
 const CONCURRENCY = 2;
 const COUNT_PAGE = 1000;
+export const SCRUB_DETAIL = 'found by a scrub';
 
 export interface ScrubDeps extends ExamineDeps {
   readonly catalog: ChunkCatalog;
@@ -66,16 +68,18 @@ export async function scrubChunks(
   const note = `scrub.chunks.${depth}`;
   let cursor = (await deps.catalog.getNote(note)) || undefined;
   const total = onProgress && (await countChunks(deps.catalog, cursor));
+  const domains = stayingDomains(deps.providers);
   const scrubOne = async (record: ChunkRecord) => {
     throwIfAborted(signal);
     const { health, bytes } = await examine(record, depth, deps, signal);
     deps.observe?.(record, health);
-    const { action, remaining } = classify(record, health, deps.providers);
+    const found = classify(record, health, deps.providers, { domains });
+    const { action } = found;
     // Shards are also missing when the chunk has been deleted meanwhile.
     if (action !== 'none' && !(await deps.catalog.get(record.id))) return;
     if (action === 'unreadable') unreadable.push(record.id);
     if (action !== 'none') {
-      await deps.catalog.enqueueRepair(record.id, `scrub: ${remaining} more shards may be lost`);
+      await deps.catalog.enqueueRepair(record.id, reasonOf(found, health));
       report.enqueued++;
     }
     for (const state of health) report[COUNTED[state]]++;
@@ -92,6 +96,11 @@ export async function scrubChunks(
   }
   await deps.catalog.setNote(note, '');
   return { ...report, unreadable };
+}
+
+/** Damage lies anywhere in a shard, so its repair has to read everything too. */
+function reasonOf({ remaining }: Classification, health: readonly ShardHealth[]): string {
+  return formatReason(health.includes('corrupt') ? 'damage' : 'lost', remaining, SCRUB_DETAIL);
 }
 
 /** Records after a cursor. */

@@ -29,7 +29,8 @@ export async function writeShardFile(
   return seal;
 }
 
-function checkSeal(seal: ShardSeal, length: number): void {
+/** @throws TransportError 'Source' when the seal is not of what the source gave */
+export function checkSeal(seal: ShardSeal, length: number): void {
   if (length > SHARD_BYTES_MAX) {
     throw new TransportError('Source', `a shard has ${SHARD_BYTES_MAX} bytes at most, not ${length}`);
   }
@@ -39,7 +40,7 @@ function checkSeal(seal: ShardSeal, length: number): void {
 }
 
 /** The source's cells; ends at once when the signal aborts, even while the source gives nothing. */
-async function* abortable(
+export async function* abortable(
   cells: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, undefined> {

@@ -93,6 +93,38 @@ export function describeHasher(name: string, hasher: Hasher): void {
       );
     });
 
+    test('one leaf is proved by its hash alone, and by no other', () => {
+      fc.assert(
+        fc.property(ranges, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ length, first }, at, flip) => {
+          const { root, leaves } = treeOf(shard.subarray(0, length));
+          const proof = hasher.proof(leaves, first, 1);
+          const leaf = hasher.hash(bytesOf(length, first, 1));
+          const changed = leaf.slice();
+          changed[at % changed.length]! ^= flip;
+          const broken = proof.slice();
+          if (broken.length > 0) broken[at % broken.length]! ^= flip;
+          expect(hasher.verifyLeafHash(root, length, first, leaf, proof)).toBe(true);
+          const refused = [
+            hasher.verifyLeafHash(root, length, first, changed, proof),
+            hasher.verifyLeafHash(changed, length, first, leaf, proof),
+            hasher.verifyLeafHash(root, length, first + 1, leaf, proof),
+            hasher.verifyLeafHash(root, length, first - 1, leaf, proof),
+            hasher.verifyLeafHash(root, length + 1, first, leaf, proof),
+            hasher.verifyLeafHash(root, length, first, leaf.subarray(1), proof),
+            hasher.verifyLeafHash(root, length, first, leaf, Buffer.concat([proof, root])),
+            broken.length > 0 && hasher.verifyLeafHash(root, length, first, leaf, broken),
+            broken.length > 0 && hasher.verifyLeafHash(root, length, first, leaf, proof.subarray(0, -1)),
+          ];
+          expect(refused).not.toContain(true);
+          for (const number of [NaN, Infinity, -1, 0.5, 2 ** 53]) {
+            expect(hasher.verifyLeafHash(root, length, number, leaf, proof)).toBe(false);
+            expect(hasher.verifyLeafHash(root, number, first, leaf, proof)).toBe(false);
+          }
+        }),
+        { numRuns: 60 },
+      );
+    });
+
     test('anything else is refused', () => {
       fc.assert(
         fc.property(

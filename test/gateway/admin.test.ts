@@ -20,6 +20,7 @@ describe('admin listener', () => {
     jobs = {};
     const operator: Operator = {
       ready: () => ready,
+      network: () => undefined,
       status: async () => ({ version: '1' }) as GatewayStatus,
       jobs,
       keys: {

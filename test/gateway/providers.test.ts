@@ -31,7 +31,10 @@ describe('providers of a start', () => {
   const config = (environment: Record<string, string>): Config =>
     readConfig({}, { SHARDWAY_DATA: data, ...environment });
   const start = async (environment: Record<string, string>) => {
-    const { providers, warnings } = await openRegistry(config(environment), catalog, () => undefined);
+    const { providers, warnings } = await openRegistry(config(environment), catalog, {
+      metrics: () => undefined,
+      onOutcome: () => undefined,
+    });
     opened.push(providers);
     return { endpoints: providers.all().map(({ info }) => info.endpoint), warnings };
   };

@@ -1,126 +1,166 @@
-import { chooseProviders, type Candidate, type ProviderInfo } from '#placement';
+import { chooseProviders, type Candidate, type ChooseRequest, type DomainLevel } from '#placement';
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { badness, candidate, leastBadness, levelsKept } from './chooseOracle.ts';
 
-function candidate(id: number, site: string, operator: string, weight = 1): Candidate {
-  const info: ProviderInfo = {
-    id: `p${id}`,
-    endpoint: `/p${id}`,
-    domain: { region: 'r', site, operator },
-    state: 'active',
-    capacity: 1,
-    free: 1,
-  };
-  return { info, weight };
+const arbitraryCandidates = (unproven: fc.Arbitrary<boolean>): fc.Arbitrary<Candidate[]> =>
+  fc
+    .array(
+      fc.record({
+        domain: fc.tuple(
+          fc.constantFrom('r', 's', 't'),
+          fc.constantFrom('a', 'b', 'c'),
+          fc.constantFrom('w', 'x', 'y', 'z'),
+        ),
+        weight: fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 1e15, noNaN: true })),
+        unproven,
+      }),
+      { maxLength: 11 },
+    )
+    .map((all) => all.map(({ domain, weight, unproven }, id) => candidate(id, domain, weight, unproven)));
+
+const arbitraryRequest = (unproven: fc.Arbitrary<boolean>): fc.Arbitrary<ChooseRequest> =>
+  fc.record({
+    candidates: arbitraryCandidates(unproven),
+    count: fc.integer({ min: 1, max: 8 }),
+    perDomainMax: fc.integer({ min: 1, max: 3 }),
+    taken: arbitraryCandidates(fc.constant(false)).map((all) => all.slice(0, 3).map(({ info }) => info)),
+    excluded: fc.uniqueArray(fc.constantFrom('p1', 'p5', 'p9')).map((ids) => new Set(ids)),
+    required: fc.uniqueArray(fc.constantFrom<DomainLevel>('region', 'site', 'operator')),
+    seed: fc.nat(),
+  });
+const allProven = arbitraryRequest(fc.constant(false));
+
+function eligible({ candidates, taken = [], excluded }: ChooseRequest): Candidate[] {
+  const blocked = new Set([...taken.map(({ id }) => id), ...(excluded ?? [])]);
+  return candidates.filter(({ info, weight }) => weight > 0 && !blocked.has(info.id));
 }
 
-const arbitraryCandidates = fc
-  .array(
-    fc.record({
-      site: fc.constantFrom('a', 'b', 'c', 'd'),
-      operator: fc.constantFrom('w', 'x', 'y', 'z'),
-      weight: fc.oneof(fc.constant(0), fc.double({ min: 0.01, max: 1e15, noNaN: true })),
-    }),
-    { maxLength: 12 },
-  )
-  .map((all) => all.map(({ site, operator, weight }, id) => candidate(id, site, operator, weight)));
+describe('a choice', () => {
+  test('is of different eligible candidates, as many as there are up to count', () => {
+    fc.assert(
+      fc.property(arbitraryRequest(fc.boolean()), (request) => {
+        const { chosen } = chooseProviders(request);
+        const pool = eligible(request);
+        expect(new Set(chosen.map(({ id }) => id)).size).toBe(chosen.length);
+        expect(chosen.every((info) => pool.some((one) => one.info === info))).toBe(true);
+        expect(chosen).toHaveLength(Math.min(request.count, pool.length));
+      }),
+    );
+  });
 
-const arbitraryRequest = fc.record({
-  candidates: arbitraryCandidates,
-  count: fc.integer({ min: 1, max: 8 }),
-  perDomainMax: fc.integer({ min: 1, max: 3 }),
-  taken: arbitraryCandidates.map((all) => all.slice(0, 3).map(({ info }) => info)),
-  seed: fc.nat(),
-});
+  test('goes beyond the domain rule exactly as far as it must, at the required levels first', () => {
+    fc.assert(
+      fc.property(allProven, (request) => {
+        const { taken = [], perDomainMax, required = [] } = request;
+        const { chosen, survives } = chooseProviders(request);
+        const infos = eligible(request).map(({ info }) => info);
+        expect(badness(chosen, taken, perDomainMax, required)).toEqual(
+          leastBadness(infos, taken, chosen.length, perDomainMax, required),
+        );
+        expect(survives).toEqual(levelsKept([...taken, ...chosen], perDomainMax));
+      }),
+      { numRuns: 400 },
+    );
+  });
 
-function keepsRule(infos: readonly ProviderInfo[], max: number): boolean {
-  const sites = Map.groupBy(infos, ({ domain }) => domain.site);
-  const operators = Map.groupBy(infos, ({ domain }) => domain.operator);
-  return [...sites.values(), ...operators.values()].every((group) => group.length <= max);
-}
+  test('has one at most who is not proven, but where the proven are too few for number or requirement', () => {
+    fc.assert(
+      fc.property(arbitraryRequest(fc.boolean()), (request) => {
+        const { taken = [], perDomainMax, required = [], count } = request;
+        const { chosen, survives } = chooseProviders(request);
+        const pool = eligible(request);
+        const unproven = new Set(pool.flatMap(({ info, unproven }) => (unproven ? [info] : [])));
+        const risky = chosen.filter((info) => unproven.has(info)).length;
+        const proven = pool.length - unproven.size;
+        if (risky <= Math.max(1, count - proven)) return;
+        const safe = pool.flatMap(({ info }) => (unproven.has(info) ? [] : [info]));
+        const least = proven >= count ? leastBadness(safe, taken, count, perDomainMax, required) : undefined;
+        expect(required.length).toBeGreaterThan(0);
+        expect(required.every((level) => survives.includes(level) || taken.length > 0)).toBe(true);
+        if (least) expect(least.slice(0, required.length)).toContain(1);
+      }),
+      { numRuns: 400 },
+    );
+  });
 
-/** The obvious way: every subset is tried. */
-function someSetKeepsRule(
-  eligible: readonly ProviderInfo[],
-  taken: readonly ProviderInfo[],
-  count: number,
-  max: number,
-): boolean {
-  for (let subset = 0; subset < 1 << eligible.length; subset++) {
-    const chosen = eligible.filter((_, index) => (subset >> index) & 1);
-    if (chosen.length === count && keepsRule([...taken, ...chosen], max)) return true;
-  }
-  return false;
-}
+  test('is the same for the same request, and the seed matters', () => {
+    const candidates = Array.from({ length: 20 }, (_, id) => candidate(id, ['r', `s${id}`, `o${id}`]));
+    const choose = (seed: number): string =>
+      chooseProviders({ candidates, count: 6, perDomainMax: 2, seed })
+        .chosen.map(({ id }) => id)
+        .join();
+    expect(choose(7)).toBe(choose(7));
+    expect(new Set(Array.from({ length: 50 }, (_, seed) => choose(seed))).size).toBeGreaterThan(45);
+  });
 
-test('chooses different eligible candidates, as many as there are up to count', () => {
-  fc.assert(
-    fc.property(arbitraryRequest, (request) => {
-      const { chosen } = chooseProviders(request);
-      const taken = new Set(request.taken.map(({ id }) => id));
-      const eligible = request.candidates.filter(({ info, weight }) => weight > 0 && !taken.has(info.id));
-      expect(new Set(chosen.map(({ id }) => id)).size).toBe(chosen.length);
-      expect(chosen.every((info) => eligible.some((one) => one.info === info))).toBe(true);
-      expect(chosen).toHaveLength(Math.min(request.count, eligible.length));
-    }),
-  );
-});
-
-test('keeps the domain rule exactly when some set of candidates does', () => {
-  fc.assert(
-    fc.property(arbitraryRequest, (request) => {
-      const { candidates, taken, perDomainMax } = request;
-      const { chosen, domainRuleKept } = chooseProviders(request);
-      const ids = new Set(taken.map(({ id }) => id));
-      const eligible = candidates
-        .filter(({ info, weight }) => weight > 0 && !ids.has(info.id))
-        .map(({ info }) => info);
-      expect(domainRuleKept).toBe(someSetKeepsRule(eligible, taken, chosen.length, perDomainMax));
-      expect(domainRuleKept).toBe(keepsRule([...taken, ...chosen], perDomainMax));
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test('the same request gives the same answer, and the seed matters', () => {
-  const candidates = Array.from({ length: 20 }, (_, id) => candidate(id, `s${id}`, `o${id}`));
-  const choose = (seed: number): string =>
-    chooseProviders({ candidates, count: 6, perDomainMax: 2, seed })
-      .chosen.map(({ id }) => id)
-      .join();
-  expect(choose(7)).toBe(choose(7));
-  expect(new Set(Array.from({ length: 50 }, (_, seed) => choose(seed))).size).toBeGreaterThan(45);
-});
-
-test('finds the set by exchange where taking them in order fails', () => {
-  // Only {0, 1} keeps the rule; whoever takes the heavy 2 first is stuck.
-  const candidates = [candidate(0, 'a', 'w', 1), candidate(1, 'b', 'x', 1), candidate(2, 'a', 'x', 1e9)];
-  for (let seed = 0; seed < 50; seed++) {
-    const { chosen, domainRuleKept } = chooseProviders({ candidates, count: 2, perDomainMax: 1, seed });
-    expect(chosen.map(({ id }) => id).sort()).toEqual(['p0', 'p1']);
-    expect(domainRuleKept).toBe(true);
-  }
-});
-
-test('breaks the rule by as little as possible', () => {
-  const candidates = ['a', 'a', 'a', 'a', 'b', 'b'].map((site, id) => candidate(id, site, `o${id}`));
-  for (let seed = 0; seed < 20; seed++) {
-    const { chosen, domainRuleKept } = chooseProviders({ candidates, count: 4, perDomainMax: 1, seed });
-    expect(domainRuleKept).toBe(false);
-    expect(chosen.filter(({ domain }) => domain.site === 'a')).toHaveLength(2);
-  }
-});
-
-test('heavier candidates are chosen more often, light ones still sometimes', () => {
-  const candidates = Array.from({ length: 12 }, (_, id) => candidate(id, `s${id}`, `o${id}`, id < 6 ? 1 : 3));
-  const times = Array.from({ length: 12 }, () => 0);
-  for (let seed = 0; seed < 2000; seed++) {
-    for (const { id } of chooseProviders({ candidates, count: 4, perDomainMax: 1, seed }).chosen) {
-      times[Number(id.slice(1))]! += 1;
+  test('is found by exchange where taking them in order fails', () => {
+    // Only {0, 1} keeps the rule; whoever takes the heavy 2 first is stuck.
+    const candidates = [
+      candidate(0, ['r', 'a', 'w'], 1),
+      candidate(1, ['s', 'b', 'x'], 1),
+      candidate(2, ['r', 'a', 'x'], 1e9),
+    ];
+    for (let seed = 0; seed < 50; seed++) {
+      const { chosen, survives } = chooseProviders({ candidates, count: 2, perDomainMax: 1, seed });
+      expect(chosen.map(({ id }) => id).sort()).toEqual(['p0', 'p1']);
+      expect(survives).toEqual(['region', 'site', 'operator']);
     }
-  }
-  for (const light of times.slice(0, 6)) {
-    expect(light).toBeGreaterThan(20);
-    for (const heavy of times.slice(6)) expect(heavy).toBeGreaterThan(2 * light);
-  }
+  });
+
+  test('spreads over regions by as much as there are regions', () => {
+    // Sixteen shards, six in a domain: three regions are enough, two are not, and then each gets half.
+    const inRegions = (regions: number): Candidate[] =>
+      Array.from({ length: 60 }, (_, id) => candidate(id, [`r${id % regions}`, `s${id}`, `o${id}`]));
+    const choose = (regions: number, seed: number) =>
+      chooseProviders({ candidates: inRegions(regions), count: 16, perDomainMax: 6, seed });
+    for (let seed = 0; seed < 20; seed++) {
+      expect(choose(3, seed).survives).toEqual(['region', 'site', 'operator']);
+      const { chosen, survives } = choose(2, seed);
+      expect(survives).toEqual(['site', 'operator']);
+      expect(chosen.filter(({ domain }) => domain.region === 'r0')).toHaveLength(8);
+    }
+  });
+});
+
+describe('those that are not proven', () => {
+  const domain = (id: number): readonly [string, string, string] => [`r${id % 4}`, `s${id}`, `o${id}`];
+  const share = (proven: number, weight: number, count = 6): number => {
+    const candidates = Array.from({ length: proven + 10 }, (_, id) =>
+      candidate(id, domain(id), id < proven ? 1 : weight, id >= proven),
+    );
+    let shards = 0;
+    for (let seed = 0; seed < 4000; seed++) {
+      const { chosen } = chooseProviders({ candidates, count, perDomainMax: 2, seed });
+      shards += chosen.filter(({ id }) => Number(id.slice(1)) >= proven).length;
+    }
+    return shards / (4000 * count);
+  };
+
+  test('get a twentieth of all shards at most, and less where they have less to offer', () => {
+    expect(share(40, 100)).toBeGreaterThan(0.04);
+    expect(share(40, 100)).toBeLessThan(0.056);
+    // 10 · 0.1 of 41 is 2.4 %.
+    expect(share(40, 0.1)).toBeGreaterThan(0.018);
+    expect(share(40, 0.1)).toBeLessThan(0.031);
+    // Groups of providers, too.
+    expect(share(90, 100)).toBeGreaterThan(0.04);
+    expect(share(90, 100)).toBeLessThan(0.056);
+  });
+
+  test('are all there is, to begin with', () => {
+    const candidates = Array.from({ length: 6 }, (_, id) => candidate(id, domain(id), 1, true));
+    const { chosen, survives } = chooseProviders({ candidates, count: 6, perDomainMax: 2, seed: 1 });
+    expect(chosen).toHaveLength(6);
+    expect(survives).toEqual(['region', 'site', 'operator']);
+  });
+
+  test('help out where the proven cannot keep what is required', () => {
+    const candidates = Array.from({ length: 12 }, (_, id) =>
+      candidate(id, [id < 8 ? 'r' : `t${id}`, `s${id}`, `o${id}`], 1, id >= 8),
+    );
+    const request = { candidates, count: 6, perDomainMax: 2, seed: 3 };
+    expect(chooseProviders(request).survives).toEqual(['site', 'operator']);
+    expect(chooseProviders({ ...request, required: ['region'] }).survives).toContain('region');
+  });
 });

@@ -39,8 +39,8 @@ describe('a chunk that was written', () => {
   test.each(sizes)('of %i bytes is read back, whole and in ranges', async (size) => {
     const made = await open({ cell });
     const bytes = sampleBytes(size);
-    const { record, needsRepair, domainRuleKept } = await writeChunk(made, bytes, undefined, 33_333);
-    expect([needsRepair, domainRuleKept]).toEqual([false, true]);
+    const { record, needsRepair, survives } = await writeChunk(made, bytes, undefined, 33_333);
+    expect([needsRepair, survives]).toEqual([false, ['site', 'operator']]);
     expect(record).toMatchObject({ length: size, generation: 1, cell });
     expect(new Set(record.shards.map((place) => place!.provider)).size).toBe(6);
     expect(Buffer.compare(await readAll(made, record), bytes)).toBe(0);

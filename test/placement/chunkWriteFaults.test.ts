@@ -145,8 +145,8 @@ describe('a provider that fails', () => {
         // Several at once, so that memory given back too early would be another chunk's.
         const contents = [1, 2, 3, 4].map((seed) => sampleBytes(size, seed));
         const written = await Promise.all(contents.map((bytes) => writeChunk(made, bytes, profile, 10_000)));
-        for (const [index, { record, needsRepair, domainRuleKept }] of written.entries()) {
-          expect([needsRepair, domainRuleKept]).toEqual([false, true]);
+        for (const [index, { record, needsRepair, survives }] of written.entries()) {
+          expect([needsRepair, survives]).toEqual([false, ['site', 'operator']]);
           const directories = record.shards.map((place) => directoryOf(made, place!.provider));
           expect(directories.toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7]);
           expect(Buffer.compare(await readAll(made, record), contents[index]!)).toBe(0);

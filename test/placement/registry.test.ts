@@ -280,5 +280,11 @@ test('a slow provider is hedged by the median provider’s p95, not by its own',
   expect(usual).toBeLessThan(40);
   expect(slow).toBeGreaterThan(usual);
   expect(slow).toBeLessThanOrEqual(3 * usual);
+  // Among the best for a single read now and then, to learn when it is back.
+  expect(registry.readRank(ids[0]!)).toBeCloseTo(registry.readRank(ids[1]!));
   expect(registry.readRank(ids[0]!)).toBeLessThan(registry.readRank(ids[1]!) / 10);
+  clock.advance(1_900);
+  expect(registry.readRank(ids[0]!)).toBeLessThan(registry.readRank(ids[1]!) / 10);
+  clock.advance(100);
+  expect(registry.readRank(ids[0]!)).toBeCloseTo(registry.readRank(ids[1]!));
 });

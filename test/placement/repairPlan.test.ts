@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { DomainMap } from '../../placement/durability/domains.ts';
 import { chooseProviders } from '../../placement/choosing/choose.ts';
-import { byPriority, classify, planRepair, type ShardHealth } from '../../placement/repair/repairPlan.ts';
+import { classify, planRepair, type ShardHealth } from '../../placement/repair/repairPlan.ts';
 import type { ChunkRecord, ProviderHandle, ProviderInfo, ProviderState } from '../../placement/types.ts';
 
 const STATES: readonly (ProviderState | undefined)[] = [
@@ -103,7 +104,7 @@ describe('classify', () => {
           record,
           drawn.shards.map(({ health }) => health),
           providers,
-          mayReturn,
+          { mayReturn },
         );
         const expected = oracle(drawn);
         expect(new Set(found.lost)).toEqual(expected.rebuild);
@@ -114,7 +115,7 @@ describe('classify', () => {
           remaining: expected.remaining,
           action: expected.action,
         });
-        expect(found.priority === Infinity).toBe(expected.action !== 'repair');
+        expect(found.healthy).toBe(expected.remaining + drawn.profile.data);
       }),
       { numRuns: 500 },
     );
@@ -135,23 +136,38 @@ describe('classify', () => {
     );
   });
 
-  test('the queue is ordered by remaining redundancy, and chunks without work come last', () => {
-    fc.assert(
-      fc.property(fc.array(chunk, { minLength: 2, maxLength: 20 }), (drawn) => {
-        const found = drawn.map((each) => {
-          const { record, providers } = stage(each);
-          return classify(
-            record,
-            each.shards.map(({ health }) => health),
-            providers,
-          );
-        });
-        const actions = found.sort(byPriority).map(({ action, remaining }) => ({ action, remaining }));
-        const work = actions.filter(({ action }) => action === 'repair').map(({ remaining }) => remaining);
-        expect(actions.slice(0, work.length).every(({ action }) => action === 'repair')).toBe(true);
-        expect(work).toEqual([...work].sort((a, b) => a - b));
-      }),
-    );
+  test('shards that one domain has too many of count as lost, and so do those at a provider that is to be rid of them', () => {
+    const places = ['a', 'a', 'a', 'b', 'c', 'd'];
+    const infos = places.map((site, index) => ({
+      ...info(`p${index}`, 'active'),
+      domain: { region: 'r', site, operator: `o${index}` },
+    }));
+    const record: ChunkRecord = {
+      id: 'ab'.repeat(16),
+      profile: { data: 4, parity: 2 },
+      length: 1,
+      cell: 1,
+      generation: 1,
+      shards: infos.map(({ id }) => ({ provider: id, root: new Uint8Array(32) })),
+    };
+    const providers = {
+      get: (id: string) => ({ info: infos[Number(id.slice(1))]!, transport: undefined as never }),
+    };
+    const health = infos.map((): ShardHealth => 'healthy');
+    // Six providers of four sites have no room for six shards, two a site: then nothing is clumped.
+    expect(classify(record, health, providers, { domains: new DomainMap(infos) }).clumped).toEqual([]);
+    const domains = new DomainMap([...infos, info('spare', 'active')]);
+    expect(classify(record, health, providers)).toMatchObject({ action: 'none', healthy: 6, clumped: [] });
+    const found = classify(record, health, providers, { domains });
+    expect(found).toMatchObject({ action: 'spread', healthy: 5, readable: 6, clumped: [2], lost: [] });
+    const leaving = new Set(['p1', 'p5']);
+    expect(classify(record, health, providers, { domains, leaving })).toMatchObject({
+      action: 'repair',
+      healthy: 4,
+      readable: 6,
+      clumped: [],
+      lost: [1, 5],
+    });
   });
 });
 

@@ -30,20 +30,23 @@ export interface TestStore {
 
 export interface TestStoreOptions extends Partial<ChunkStoreOptions> {
   readonly directories?: number;
+  /** Site of each directory; by default its own. */
+  readonly sites?: readonly string[];
   /** Wraps a provider's transport, by the number of its directory. */
   readonly wrap?: (transport: ShardTransport, directory: number) => ShardTransport;
 }
 
 /** A chunk store over real directories. */
 export async function openTestStore({
-  directories = 6,
+  sites,
+  directories = sites?.length ?? 6,
   wrap,
   ...options
 }: TestStoreOptions = {}): Promise<TestStore> {
   const { path: root, remove } = await scratch();
   const entries = Array.from({ length: directories }, (_, number) => {
     const endpoint = join(root, `p${number}`);
-    return { endpoint, domain: { region: 'r', site: `s${number}`, operator: `o${number}` } };
+    return { endpoint, domain: { region: 'r', site: sites?.[number] ?? `s${number}`, operator: `o${number}` } };
   });
   const decorate = (transport: ShardTransport, { endpoint }: { endpoint: string }): ShardTransport =>
     wrap ? wrap(transport, Number(endpoint.slice(root.length + 2))) : transport;

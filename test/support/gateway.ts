@@ -32,6 +32,7 @@ export async function startGateway({ protocol = 'http', env = {} }: GatewayOptio
     {
       SHARDWAY_LISTEN: '127.0.0.1:0',
       SHARDWAY_ADMIN_LISTEN: '127.0.0.1:0',
+      SHARDWAY_NETWORK_LISTEN: 'off',
       SHARDWAY_DATA: join(folder, 'data'),
       SHARDWAY_METADATA: 'memory',
       SHARDWAY_LOG_LEVEL: 'error',

@@ -95,7 +95,7 @@ class MemoryChunkWriter implements ChunkWriter {
         shards,
       },
       needsRepair: this.#store.needsRepair,
-      domainRuleKept: true,
+      survives: ['site', 'operator'],
     };
   }
 

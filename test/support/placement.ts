@@ -18,6 +18,7 @@ import type {
   ProviderInfo,
   Providers,
   ProviderState,
+  RepairEntry,
   ShardTransport,
 } from '../../placement/types.ts';
 
@@ -73,12 +74,16 @@ class MemoryCatalog implements ChunkCatalog {
     this.queue.set(id, reason);
   }
 
-  async dequeueRepair(id: ChunkId): Promise<void> {
-    this.queue.delete(id);
+  async dequeueRepair(id: ChunkId, reason?: string): Promise<void> {
+    if (reason === undefined || this.queue.get(id) === reason) this.queue.delete(id);
   }
 
   async repairQueue(after: ChunkId | undefined, limit: number): Promise<ChunkId[]> {
     return page([...this.queue.keys()], after, limit);
+  }
+
+  async repairEntries(after: ChunkId | undefined, limit: number): Promise<RepairEntry[]> {
+    return page([...this.queue.keys()], after, limit).map((id) => ({ id, reason: this.queue.get(id)! }));
   }
 
   async getNote(name: string): Promise<string | undefined> {
@@ -187,6 +192,8 @@ export class TestCluster implements Providers {
     this.outcomes.push({ id, outcome });
   }
 
+  noteLoad(): void {}
+
   readRank(): number {
     return 1;
   }
@@ -209,9 +216,10 @@ export class TestCluster implements Providers {
   async writeChunk(
     bytes: Uint8Array,
     providers: readonly (ProviderId | undefined)[] = this.ids,
+    profile: Profile = PROFILE,
   ): Promise<ChunkRecord> {
     const id = `cc${(++this.#chunks).toString(16).padStart(30, '0')}`;
-    const shards = shardsOf(bytes);
+    const shards = shardsOf(bytes, profile);
     const places = [];
     for (const [index, shard] of shards.entries()) {
       const provider = providers[index];
@@ -226,7 +234,7 @@ export class TestCluster implements Providers {
       await this.member(provider).transport.put({ chunk: id, index }, source);
       places.push({ provider, root: seal.root });
     }
-    const layout = { profile: PROFILE, length: bytes.length, cell: CELL };
+    const layout = { profile, length: bytes.length, cell: CELL };
     const record: ChunkRecord = { id, ...layout, generation: 1, shards: places };
     this.catalog.records.set(id, record);
     return record;
@@ -262,7 +270,7 @@ export class TestCluster implements Providers {
   async wrongShards(id: ChunkId, bytes: Uint8Array): Promise<number[]> {
     const record = this.catalog.records.get(id)!;
     const wrong: number[] = [];
-    for (const [index, shard] of shardsOf(bytes).entries()) {
+    for (const [index, shard] of shardsOf(bytes, record.profile).entries()) {
       const place = record.shards[index];
       const file = place && (await readFile(this.file(record, index)).catch(() => undefined));
       if (!file || Buffer.compare(file.subarray(0, shard.length), shard) !== 0) wrong.push(index);

@@ -26,6 +26,8 @@ export interface ServerOptions {
 export interface Server {
   readonly endpoint: string;
   readonly adminUrl: string;
+  /** Where providers and HyperNodes register; undefined where that is off, as it is unless the environment says otherwise. */
+  readonly networkUrl: string | undefined;
   readonly accessKey: string;
   readonly secretKey: string;
   readonly data: string;
@@ -34,6 +36,8 @@ export interface Server {
   readonly certificate: string | undefined;
   /** Log lines so far. */
   log(): string;
+  /** Asks its admin API. @throws Error with its answer unless it succeeds */
+  admin(method: string, path: string, body?: object): Promise<unknown>;
   /** Runs a shardway command against it. */
   command(...args: string[]): Promise<RunResult>;
   /** SIGKILL; keeps the data folder. */
@@ -64,6 +68,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
       PATH: process.env['PATH'],
       SHARDWAY_LISTEN: '127.0.0.1:0',
       SHARDWAY_ADMIN_LISTEN: '127.0.0.1:0',
+      SHARDWAY_NETWORK_LISTEN: 'off',
       SHARDWAY_DATA: data,
       SHARDWAY_LOG_LEVEL: 'warn',
       ...(tls === undefined ? {} : { SHARDWAY_TLS_CERT: tls.cert, SHARDWAY_TLS_KEY: tls.key }),
@@ -82,6 +87,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     pid: child.pid as number,
     certificate: tls?.cert,
     log: () => log,
+    admin: async (method, path, body) => await askAdmin(data, method, path, body),
     command: async (...args) =>
       await run(process.execPath, [...MAIN, ...args], { env: { SHARDWAY_DATA: data, ...options.env } }),
     async kill() {
@@ -99,18 +105,34 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   };
 }
 
+async function askAdmin(data: string, method: string, path: string, body?: object): Promise<unknown> {
+  const { url, token } = JSON.parse(await readFile(join(data, 'admin.json'), 'utf8')) as Record<
+    string,
+    string
+  >;
+  const response = await fetch(new URL(path, url), {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+  return response.status === 204 ? undefined : await response.json();
+}
+
 async function bannerOf(
   child: ChildProcess,
   log: () => string,
-): Promise<{ endpoint: string; adminUrl: string }> {
+): Promise<{ endpoint: string; adminUrl: string; networkUrl: string | undefined }> {
   let endpoint = '';
+  let networkUrl: string | undefined;
   if (child.stdout === null) throw new Error('no standard output');
   for await (const line of createInterface({ input: child.stdout })) {
     endpoint = /serves S3 at (\S+)/.exec(line)?.[1] ?? endpoint;
+    networkUrl = /^Network\s+(http\S+)/.exec(line)?.[1] ?? networkUrl;
     const adminUrl = /^Admin\s+(\S+)/.exec(line)?.[1];
     if (adminUrl !== undefined && endpoint !== '') {
       child.stdout.resume();
-      return { endpoint, adminUrl };
+      return { endpoint, adminUrl, networkUrl };
     }
   }
   throw new Error(`The gateway did not start:\n${log()}`);

@@ -30,8 +30,13 @@ export function writeHeaders(result: WriteResult): Pairs {
   return [
     ...encryptionHeaders(info.customerKeyMd5),
     ...(info.versionId === NULL_VERSION ? [] : versionHeaders(info)),
-    ['x-shardway-domain-rule', result.domainRuleKept ? 'kept' : 'not-kept'],
+    ...domainRuleHeader(result.survives),
   ];
+}
+
+/** Levels of the failure-domain tree of which any one domain may be lost, like `region,site,operator`; or `none`. */
+function domainRuleHeader(survives: WriteResult['survives']): Pairs {
+  return survives ? [['x-shardway-domain-rule', survives.join(',') || 'none']] : [];
 }
 
 /** Headers of PutObject's answer. */

@@ -21,6 +21,15 @@ describe.each([1, 4])('catalog, %i partitions', (partitions) => {
     for (const id of ids.slice(0, 9)) await engine.catalog.enqueueRepair(id, 'damaged');
     await engine.catalog.enqueueRepair(ids[0]!, 'again');
     expect(await engine.catalog.repairQueue(ids[2], 3)).toEqual(ids.slice(3, 6));
+    expect(await engine.catalog.repairEntries(undefined, 2)).toEqual([
+      { id: ids[0], reason: 'again' },
+      { id: ids[1], reason: 'damaged' },
+    ]);
+    await engine.catalog.dequeueRepair(ids[0]!, 'damaged');
+    expect(await engine.catalog.repairQueue(undefined, 1)).toEqual([ids[0]]);
+    await engine.catalog.dequeueRepair(ids[0]!, 'again');
+    await engine.catalog.dequeueRepair(ids[0]!, 'again');
+    expect(await engine.catalog.repairQueue(undefined, 1)).toEqual([ids[1]]);
     await engine.catalog.setNote('scrub', 'ä');
     expect(await engine.catalog.getNote('scrub')).toBe('ä');
     expect(await engine.catalog.getNote('other')).toBeUndefined();

@@ -77,7 +77,7 @@ describe.each([1, 4])('multipart uploads, %i partitions', (partitions) => {
     const range = await readAll(store, { bucket: 'b', key: 'k' }, 149_990, 220_003);
     expect(range.equals(whole.subarray(149_990, 220_003))).toBe(true);
 
-    expect(await store.completeUpload(request)).toEqual({ info, domainRuleKept: true });
+    expect(await store.completeUpload(request)).toEqual({ info, survives: ['site', 'operator'] });
     expect(await kindOf(store.upload({ bucket: 'b', key: 'k', uploadId }))).toBe('NoSuchUpload');
     expect(await kindOf(store.abortUpload({ bucket: 'b', key: 'k', uploadId }))).toBe('NoSuchUpload');
     await engine.reclaim.runOnce();

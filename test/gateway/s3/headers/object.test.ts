@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ObjectInfo, OpenedObject } from '../../../../gateway/engine/types.ts';
+import type { ObjectInfo, OpenedObject, WriteResult } from '../../../../gateway/engine/types.ts';
 import { effectiveHeaders } from '../../../../gateway/s3/headers/effective.ts';
 import { objectHeaders, putHeaders } from '../../../../gateway/s3/headers/object.ts';
 import { partNumberOf, pageSize, versionIdOf } from '../../../../gateway/s3/headers/parameters.ts';
@@ -103,10 +103,18 @@ describe('headers of an object', () => {
 
   test('answer to a put', () => {
     const checksum = { algorithm: 'CRC32', type: 'FULL_OBJECT', value: 'AAAAAA==' } as const;
-    const headers = new Map(putHeaders({ info: infoOf({ checksum }), domainRuleKept: false }));
+    const headers = new Map(putHeaders({ info: infoOf({ checksum }), survives: [] }));
     expect(headers.get('x-amz-checksum-crc32')).toBe('AAAAAA==');
     expect(headers.get('x-amz-checksum-type')).toBe('FULL_OBJECT');
-    expect(headers.get('x-shardway-domain-rule')).toBe('not-kept');
+    expect(headers.get('x-shardway-domain-rule')).toBe('none');
+  });
+
+  test('a write names the levels of which a domain may be lost; a copy, placed before, names none', () => {
+    const rule = (survives: WriteResult['survives']): string | undefined =>
+      new Map(putHeaders({ info: infoOf(), survives })).get('x-shardway-domain-rule');
+    expect(rule(['region', 'site', 'operator'])).toBe('region,site,operator');
+    expect(rule(['operator'])).toBe('operator');
+    expect(rule(undefined)).toBeUndefined();
   });
 });
 

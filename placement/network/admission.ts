@@ -1,0 +1,252 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { MonitorRecord, NetworkState, ProviderRecord } from '../oracle/types.ts';
+import type { ChunkCatalog, Clock } from '../types.ts';
+import type { AddressRules } from './addressRules.ts';
+import { BucketLimit } from './bucketLimit.ts';
+import { NetworkError } from './errors.ts';
+import { Freshness } from './freshness.ts';
+import { HelloCheck } from './helloCheck.ts';
+import type { PartyId } from './identity.ts';
+import type { Journal } from './journal.ts';
+import { JoinTokens } from './joinTokens.ts';
+import type { Members } from './members.ts';
+import {
+  heartbeatSchema,
+  hyperNodeRegistrationSchema,
+  providerRegistrationSchema,
+  type Heartbeat,
+  type HyperNodeRegistration,
+  type Standing,
+} from './messages.ts';
+import type { JoinToken } from './operator.ts';
+import { openStatement, type Opened, type Signed } from './signed.ts';
+
+/** Parties that wait for an operator: more would only hide those that are meant. */
+const APPLICANTS_MAX = 1000;
+/** Logged statements of one party, and applications of all strangers together: the log is not theirs to fill. */
+const PARTY_CHANGES = { burst: 8, refillMs: 30_000, keysMax: 16_384 };
+const APPLICATIONS = { burst: 64, refillMs: 2_000, keysMax: 1 };
+
+export interface AdmissionOptions {
+  readonly gateway: PartyId;
+  readonly journal: Journal;
+  readonly members: Members;
+  readonly catalog: ChunkCatalog;
+  readonly clock: Clock;
+  readonly addresses: AddressRules;
+}
+
+/** Who may take part: registrations, approvals, changes of address. Whatever a party says is signed by it, new, and meant for this gateway. */
+export class Admission {
+  readonly tokens: JoinTokens;
+  readonly #gateway: PartyId;
+  readonly #journal: Journal;
+  readonly #members: Members;
+  readonly #clock: Clock;
+  readonly #freshness = new Freshness();
+  readonly #hello: HelloCheck;
+  readonly #offsets = new Map<PartyId, number>();
+  readonly #changes = new BucketLimit(PARTY_CHANGES);
+  readonly #applications = new BucketLimit(APPLICATIONS);
+
+  constructor({ gateway, journal, members, catalog, clock, addresses }: AdmissionOptions) {
+    this.#gateway = gateway;
+    this.#journal = journal;
+    this.#members = members;
+    this.#clock = clock;
+    this.#hello = new HelloCheck(addresses);
+    this.tokens = new JoinTokens(catalog, clock, gateway);
+  }
+
+  /** @throws NetworkError */
+  async registerProvider(statement: Signed): Promise<Standing> {
+    const opened = openStatement(statement, 'register-provider', providerRegistrationSchema);
+    const { signer, publicKey, value } = opened;
+    const known = this.#journal.state.providers[signer];
+    this.#take(opened, 'register', known !== undefined);
+    const mayRise = value.token !== undefined && (known === undefined || known.state === 'applied');
+    if (known && isDeepStrictEqual(known.description, value.description) && !mayRise) {
+      return providerStanding(known);
+    }
+    checkPlaceIsFree(this.#journal.state, signer, value.description.endpoint);
+    this.#limit(signer, known?.state, value.token);
+    const after = await this.#withToken(mayRise ? value.token : undefined, 'provider', async (hasToken) => {
+      await this.#hello.ask(value.description.endpoint, publicKey);
+      return await this.#journal.commit(() => ({
+        kind: 'provider-registered',
+        statement,
+        approved: hasToken,
+      }));
+    });
+    this.#freshness.remember(signer, 'register', value.at);
+    return providerStanding(after.providers[signer]!);
+  }
+
+  /** @throws NetworkError */
+  async registerHyperNode(statement: Signed): Promise<Standing> {
+    const opened = openStatement(statement, 'register-hypernode', hyperNodeRegistrationSchema);
+    const { signer, value } = opened;
+    const known = this.#journal.state.monitors[signer];
+    this.#take(opened, 'register', known !== undefined);
+    const mayRise = value.token !== undefined && (known === undefined || known.state === 'applied');
+    if (known && !mayRise && saysTheSame(known, value)) return monitorStanding(known);
+    this.#limit(signer, known?.state, value.token);
+    const after = await this.#withToken(mayRise ? value.token : undefined, 'hypernode', async (hasToken) =>
+      this.#journal.commit(() => ({
+        kind: 'hypernode-registered',
+        statement,
+        approved: hasToken,
+      })),
+    );
+    this.#freshness.remember(signer, 'register', value.at);
+    return monitorStanding(after.monitors[signer]!);
+  }
+
+  /** Kept in memory; a new address is followed once the provider has been met there. @throws NetworkError */
+  async heartbeat(statement: Signed): Promise<Standing> {
+    const opened = openStatement(statement, 'heartbeat', heartbeatSchema);
+    const { signer, publicKey, value } = opened;
+    const known = this.#journal.state.providers[signer];
+    if (known === undefined) throw new NetworkError('NotFound', 'this provider is not registered');
+    this.#take(opened, 'heartbeat', true);
+    const hasMoved = value.endpoint !== known.description.endpoint && known.state !== 'gone';
+    const now = hasMoved ? await this.#follow(statement, signer, publicKey, value) : known;
+    this.#members.noteHeartbeat(signer, value, this.#clock.now());
+    return providerStanding(now);
+  }
+
+  /** Says that a statement of a party that is known came just now. @throws NetworkError */
+  take<T extends { readonly gateway: PartyId; readonly at: number }>(
+    opened: Opened<T>,
+    stream: string,
+  ): void {
+    this.#take(opened, stream, true);
+  }
+
+  /** What a provider's clock is ahead of ours by its hello, or by its last one that was heard. */
+  async clockOffset({ id, publicKey, description }: ProviderRecord): Promise<number> {
+    try {
+      const time = await this.#hello.ask(description.endpoint, publicKey);
+      this.#offsets.set(id, time - this.#clock.now());
+    } catch {
+      // It is down, and a grant that it will not see needs no right time.
+    }
+    return this.#offsets.get(id) ?? 0;
+  }
+
+  /** A provider is met at its address before it is approved: it may have applied long ago. @throws NetworkError */
+  async approveProvider(id: PartyId): Promise<void> {
+    const record = this.#journal.state.providers[id];
+    if (record?.state === 'applied') await this.#hello.ask(record.description.endpoint, record.publicKey);
+    await this.#journal.commit(() => ({ kind: 'provider-command', provider: id, command: 'approve' }));
+  }
+
+  async close(): Promise<void> {
+    await this.#hello.close();
+  }
+
+  async #follow(
+    statement: Signed,
+    id: PartyId,
+    publicKey: string,
+    { endpoint }: Heartbeat,
+  ): Promise<ProviderRecord> {
+    checkPlaceIsFree(this.#journal.state, id, endpoint);
+    if (!this.#changes.take(id, this.#clock.now())) throw tooMany();
+    await this.#hello.ask(endpoint, publicKey);
+    const after = await this.#journal.commit((state) =>
+      state.providers[id]?.description.endpoint === endpoint
+        ? undefined
+        : { kind: 'provider-moved', statement },
+    );
+    return after.providers[id]!;
+  }
+
+  #take<T extends { readonly gateway: PartyId; readonly at: number }>(
+    { signer, value }: Opened<T>,
+    stream: string,
+    isKnown: boolean,
+  ): void {
+    if (value.gateway !== this.#gateway) {
+      throw new NetworkError('Refused', 'the statement is for another gateway');
+    }
+    this.#freshness.check(signer, stream, value.at, this.#clock.now());
+    if (isKnown) this.#freshness.remember(signer, stream, value.at);
+  }
+
+  /** @throws NetworkError 'Unavailable' */
+  #limit(id: PartyId, state: string | undefined, token: string | undefined): void {
+    const now = this.#clock.now();
+    if (state !== undefined) {
+      if (!this.#changes.take(id, now)) throw tooMany();
+    } else if (token === undefined) {
+      const { providers, monitors } = this.#journal.state;
+      const waiting = [...Object.values(providers), ...Object.values(monitors)].filter(
+        (record) => record.state === 'applied',
+      );
+      if (waiting.length >= APPLICANTS_MAX || !this.#applications.take('', now)) throw tooMany();
+    }
+  }
+
+  /** A use of the token is given back when what it was spent for does not come about. */
+  async #withToken<T>(
+    token: string | undefined,
+    role: JoinToken['role'],
+    work: (hasToken: boolean) => Promise<T>,
+  ): Promise<T> {
+    if (token === undefined) return await work(false);
+    const giveBack = await this.tokens.spend(token, role);
+    try {
+      return await work(true);
+    } catch (error) {
+      await giveBack();
+      throw error;
+    }
+  }
+}
+
+/** An address belongs to one identity: another one there would be believed to hold the shards of the first. @throws NetworkError 'Conflict' */
+function checkPlaceIsFree(state: NetworkState, id: PartyId, endpoint: string): void {
+  const other = Object.values(state.providers).find(
+    (record) => record.id !== id && record.state !== 'gone' && record.description.endpoint === endpoint,
+  );
+  if (other) {
+    throw new NetworkError(
+      'Conflict',
+      `provider ${other.id} is registered at ${endpoint}: it has to leave before another identity takes its address`,
+    );
+  }
+}
+
+function saysTheSame(known: MonitorRecord, said: HyperNodeRegistration): boolean {
+  return (
+    known.operator === said.operator &&
+    known.networkPrefix === said.networkPrefix &&
+    known.asn === said.asn &&
+    known.beaconTip === said.beaconTip &&
+    isDeepStrictEqual(known.location, said.location)
+  );
+}
+
+function tooMany(): NetworkError {
+  return new NetworkError('Unavailable', 'too many changes are being registered: try again later');
+}
+
+export function providerStanding({ state, reason }: ProviderRecord): Standing {
+  return { state, note: (reason || PROVIDER_NOTES[state]).slice(0, 500) };
+}
+
+export function monitorStanding({ state, reason }: MonitorRecord): Standing {
+  return { state, ...(reason && { note: reason.slice(0, 500) }) };
+}
+
+const PROVIDER_NOTES: Readonly<Record<ProviderRecord['state'], string>> = {
+  applied: 'an operator has to approve',
+  vetting: 'a few new shards, until enough audits are passed',
+  active: 'new shards and reads',
+  degraded: 'fewer new shards, and reads',
+  suspended: 'reads only',
+  exiting: 'reads, until its shards are moved away',
+  gone: 'nothing any more',
+  disqualified: 'nothing new: it did not hold what it should',
+};

@@ -1,0 +1,297 @@
+import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { forEachBounded } from '../concurrency.ts';
+import { order } from '../oracle/groups.ts';
+import { scoreEra } from '../oracle/score.ts';
+import { beaconAfter } from '../oracle/state.ts';
+import type { LoggedAssignment, NetworkState, OracleParameters, ProviderRecord } from '../oracle/types.ts';
+import { Wakeup } from '../time.ts';
+import type { ChunkCatalog, Clock, ProviderId, Random } from '../types.ts';
+import { EraFiles, type OpenEraPlan } from './eraFiles.ts';
+import { planEra, type PlannedProvider } from './eraPlan.ts';
+import { NetworkError } from './errors.ts';
+import type { GatewayChain } from './gatewayChain.ts';
+import type { Identity, PartyId } from './identity.ts';
+import { takeInventory, type Holding } from './inventory.ts';
+import type { Journal } from './journal.ts';
+import { serves, type Members } from './members.ts';
+import type { EraNotice } from './messages.ts';
+import type { NetworkEvent } from './serviceTypes.ts';
+import { signStatement, type Signed } from './signed.ts';
+
+const RETRY_MS = 10_000;
+/** Providers asked for their time at once. */
+const HELLOS_MAX = 16;
+
+export interface ErasOptions {
+  readonly identity: Identity;
+  readonly folder: string;
+  readonly catalog: ChunkCatalog;
+  readonly journal: Journal;
+  readonly members: Members;
+  readonly chain: GatewayChain;
+  readonly clock: Clock;
+  readonly random: Random | undefined;
+  readonly shardsAt: ((id: ProviderId) => Promise<number>) | undefined;
+  /** What a provider's clock is ahead of ours, in ms. */
+  clockOffset(record: ProviderRecord): Promise<number>;
+  /** After an era was closed and everything that follows from it was done. */
+  onClosed(): Promise<void>;
+  onEvent(event: NetworkEvent): void;
+}
+
+type Held = ReadonlyMap<ProviderId, Pick<Holding, 'shards' | 'bytes'>>;
+
+/** Positions of canaries are secrets. */
+const unforeseeable: Random = { fraction: () => randomBytes(6).readUIntBE(0, 6) / 2 ** 48 };
+
+/** Era after era: what is asked is made and promised, answers are taken, what they say is decided. */
+export class Eras {
+  readonly #options: ErasOptions;
+  readonly #files: EraFiles;
+  readonly #wakeup = new Wakeup();
+  #plan: OpenEraPlan | undefined;
+  /** By the last inventory. */
+  #held: Held = new Map();
+  #closing = false;
+  #stopped = false;
+  readonly #stop = new AbortController();
+
+  constructor(options: ErasOptions) {
+    this.#options = options;
+    this.#files = new EraFiles(options.folder);
+  }
+
+  /** By the last inventory; empty before the first. */
+  get held(): Held {
+    return this.#held;
+  }
+
+  get closesAt(): number | undefined {
+    const { open, parameters } = this.#options.journal.state;
+    return open && (this.#plan?.closesAt ?? open.openedAt + parameters.eraMs);
+  }
+
+  /** Goes on with the era that was open when the gateway stopped: it takes reports until its time, or closes as it is. */
+  async resume(): Promise<void> {
+    const { open } = this.#options.journal.state;
+    await this.#files.keepOnly(open?.era);
+    if (open === undefined) return;
+    this.#plan = await this.#files.read(open.era);
+    this.#held = this.#plan?.holdings ?? new Map();
+    if (this.#plan === undefined && Object.keys(open.promised).length > 0) {
+      this.#warn(`what was asked in era ${open.era} is lost: its reports cannot be judged`);
+    }
+  }
+
+  /** Until `stop`. Never rejects. */
+  async run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        await this.#step();
+      } catch (error) {
+        if (this.#stopped) return;
+        this.#warn('an era could not be opened or closed; it is tried again', error as Error);
+        await this.#wakeup.wait(this.#options.clock, RETRY_MS);
+      }
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#stop.abort(new Error('the network service is closed'));
+    this.#wakeup.notify();
+  }
+
+  /** Ends the wait for somebody to register. */
+  noteParties(): void {
+    if (this.#options.journal.state.open === undefined) this.#wakeup.notify();
+  }
+
+  /** @throws NetworkError 'Unavailable' */
+  notice(): EraNotice {
+    const { journal } = this.#options;
+    const { open, era, beacon } = journal.state;
+    const closesAt = this.closesAt;
+    if (open === undefined || closesAt === undefined) throw noEra();
+    return { version: 1, era, opensAt: open.openedAt, closesAt, beacon };
+  }
+
+  /** What the monitor is asked in the era that is open: the same bytes every time. @throws NetworkError */
+  async assignment(era: number, monitor: PartyId): Promise<Signed> {
+    const { open } = this.#options.journal.state;
+    if (open === undefined) throw noEra();
+    if (open.era !== era) throw new NetworkError('NotFound', `era ${era} is not open; era ${open.era} is`);
+    const found = open.promised[monitor] && (await this.#files.assignment(era, monitor));
+    if (!found) throw new NetworkError('NotFound', `nothing is asked of this monitor in era ${era}`);
+    return found;
+  }
+
+  /** @throws NetworkError 'NotFound' once no reports are taken */
+  checkTakesReports(): void {
+    const closesAt = this.closesAt;
+    if (closesAt === undefined || this.#closing || this.#options.clock.now() > closesAt) {
+      throw new NetworkError('NotFound', 'the era is closed: its reports are no longer taken');
+    }
+  }
+
+  async #step(): Promise<void> {
+    const { clock, journal } = this.#options;
+    if (this.closesAt === undefined) {
+      if (await this.#open()) return;
+      await this.#wakeup.wait(clock, journal.state.parameters.eraMs);
+    } else if (clock.now() < this.closesAt) {
+      await this.#wakeup.wait(clock, this.closesAt - clock.now());
+    } else {
+      await this.#close();
+    }
+  }
+
+  /** False when there is nobody to ask and nobody to ask about. */
+  async #open(): Promise<boolean> {
+    const { journal, chain, catalog, clock } = this.#options;
+    const { state } = journal;
+    if (!hasParties(state)) return false;
+    const startedAt = clock.now();
+    const era = state.era + 1;
+    const reveal = await chain.reveal();
+    const beacon = beaconAfter(state, reveal);
+    const providers = Object.values(state.providers).filter(serves);
+    const ids = providers.map(({ id }) => id);
+    const holdings = await takeInventory(catalog, ids, beacon, this.#stop.signal);
+    this.#held = holdings;
+    await this.#releaseEmpty(holdings);
+    const closesAt = startedAt + parametersOf(state).eraMs;
+    const assignments = await this.#files.write(
+      { era, closesAt, holdings },
+      this.#planned({ era, beacon, closesAt, holdings }),
+    );
+    const promised = assignments.map(({ monitor, hash }) => ({ monitor, hash }));
+    this.#stop.signal.throwIfAborted();
+    await journal.commit(({ monitors }) => ({
+      kind: 'era-opened',
+      era,
+      beacon,
+      reveal,
+      assignments: promised.filter(({ monitor }) => monitors[monitor]?.state === 'active'),
+    }));
+    this.#plan = { era, closesAt, assignments, holdings };
+    this.#options.onEvent({ kind: 'era-opened', era, providers: ids.length, monitors: promised.length });
+    return true;
+  }
+
+  async *#planned(era: {
+    readonly era: number;
+    readonly beacon: string;
+    readonly closesAt: number;
+    readonly holdings: ReadonlyMap<ProviderId, Holding>;
+  }): ReturnType<typeof planEra> {
+    const { journal, identity, catalog, clockOffset, random = unforeseeable } = this.#options;
+    const { providers, monitors } = journal.state;
+    const asked: PlannedProvider[] = [];
+    await forEachBounded(Object.values(providers), HELLOS_MAX, async (record) => {
+      const holding = era.holdings.get(record.id);
+      if (holding === undefined || !serves(record) || record.state === 'disqualified') return;
+      asked.push({ record, holding, clockOffsetMs: await clockOffset(record) });
+    });
+    asked.sort((a, b) => order(a.record.id, b.record.id));
+    const active = Object.values(monitors).filter(({ state }) => state === 'active');
+    for await (const one of planEra({
+      ...era,
+      gateway: identity,
+      parameters: parametersOf(journal.state),
+      providers: asked,
+      monitors: active,
+      catalog,
+      random,
+    })) {
+      this.#stop.signal.throwIfAborted();
+      yield one;
+    }
+  }
+
+  /** A provider that leaves is gone once nothing is recorded there, and has not been for an era: writes under way have ended. */
+  async #releaseEmpty(holdings: Held): Promise<void> {
+    const { journal, shardsAt } = this.#options;
+    const lastOpened = journal.state.closedAt ?? Infinity;
+    for (const { id, state, stateSince } of Object.values(journal.state.providers)) {
+      if (state !== 'exiting' || stateSince >= lastOpened) continue;
+      if ((holdings.get(id)?.shards ?? 0) > 0 || ((await shardsAt?.(id)) ?? 0) > 0) continue;
+      await journal.commit((now) =>
+        now.providers[id]?.state === 'exiting'
+          ? { kind: 'provider-command', provider: id, command: 'gone' }
+          : undefined,
+      );
+    }
+  }
+
+  async #close(): Promise<void> {
+    const { journal, members, identity } = this.#options;
+    this.#closing = true;
+    try {
+      const { open } = journal.state;
+      if (open === undefined) return;
+      const { era } = open;
+      if (open.assignments === undefined) {
+        const asked = (this.#plan?.assignments ?? []).filter(({ monitor }) => open.promised[monitor]);
+        const assignments = await this.#withRemoved(asked);
+        await journal.commit(() => ({ kind: 'assignments', era, assignments }));
+      }
+      if (open.observation === undefined) {
+        const observation = members.takeObservation(era, open.openedAt, this.#held);
+        const statement = signStatement(identity, 'observation', observation);
+        await journal.commit(() => ({ kind: 'observation', statement }));
+      }
+      await this.#decide(era);
+    } finally {
+      this.#closing = false;
+    }
+  }
+
+  async #decide(era: number): Promise<void> {
+    const { journal, onClosed } = this.#options;
+    await journal.commit((state, at) => ({ kind: 'era-closed', era, outcome: scoreEra(state, at) }));
+    this.#plan = undefined;
+    await this.#files.keepOnly(undefined);
+    await onClosed();
+  }
+
+  /** Marks what the gateway itself has deleted or moved since: an honest provider does not have it any more. */
+  async #withRemoved(assignments: readonly LoggedAssignment[]): Promise<readonly LoggedAssignment[]> {
+    const { catalog } = this.#options;
+    const marked: LoggedAssignment[] = [];
+    for (const assignment of assignments) {
+      const tasks: LoggedAssignment['tasks'][number][] = [];
+      for (const { provider, targets } of assignment.tasks) {
+        const checked = targets.map(async (target) => {
+          if (target.canary) return target;
+          const place = (await catalog.get(target.chunk))?.shards[target.index];
+          return place?.provider === provider ? target : { ...target, removed: true as const };
+        });
+        tasks.push({ provider, targets: await Promise.all(checked) });
+        await turn();
+      }
+      marked.push({ ...assignment, tasks });
+    }
+    return marked;
+  }
+
+  #warn(message: string, error?: Error): void {
+    this.#options.onEvent({ kind: 'warning', message, ...(error && { error }) });
+  }
+}
+
+function hasParties({ providers, monitors }: NetworkState): boolean {
+  return (
+    Object.values(providers).some(serves) || Object.values(monitors).some(({ state }) => state === 'active')
+  );
+}
+
+/** Those of the next era. */
+function parametersOf({ parameters, nextParameters }: NetworkState): OracleParameters {
+  return nextParameters ?? parameters;
+}
+
+function noEra(): NetworkError {
+  return new NetworkError('Unavailable', 'no era is open now');
+}

@@ -1,0 +1,130 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import * as z from 'zod';
+import type { ChunkCatalog, Clock } from '../types.ts';
+import { NetworkError } from './errors.ts';
+import type { PartyId } from './identity.ts';
+import type { JoinToken } from './operator.ts';
+
+const NOTE = 'network.tokens';
+const TOKENS_MAX = 1000;
+const USES_MAX = 10_000;
+const HOURS_MAX = 24 * 366;
+const HOUR_MS = 3_600_000;
+const ID_DIGITS = 12;
+const FORM = /^sj_([0-9a-f]{32})_([0-9a-f]{32})$/;
+
+const storedSchema = z.array(
+  z.strictObject({
+    /** SHA-256 of the secret, which is random and so needs no slow hash. */
+    hash: z.string().regex(/^[0-9a-f]{64}$/),
+    role: z.enum(['provider', 'hypernode']),
+    usesLeft: z.int().nonnegative(),
+    expiresAt: z.int().nonnegative(),
+  }),
+);
+type Stored = z.infer<typeof storedSchema>[number];
+
+/** Join tokens, `sj_<gateway>_<secret>`: kept by their hash, in the catalog's notes. */
+export class JoinTokens {
+  readonly #catalog: ChunkCatalog;
+  readonly #clock: Clock;
+  readonly #gateway: PartyId;
+  /** Changes come one after another: the note is read, changed and written. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(catalog: ChunkCatalog, clock: Clock, gateway: PartyId) {
+    this.#catalog = catalog;
+    this.#clock = clock;
+    this.#gateway = gateway;
+  }
+
+  async list(): Promise<readonly JoinToken[]> {
+    return (await this.#read()).map(({ hash, ...token }) => ({ id: hash.slice(0, ID_DIGITS), ...token }));
+  }
+
+  /** @throws NetworkError 'BadMessage' */
+  async create(role: JoinToken['role'], uses: number, hours: number): Promise<string> {
+    if (!Number.isInteger(uses) || uses < 1 || uses > USES_MAX) {
+      throw new NetworkError('BadMessage', `a token has from 1 to ${USES_MAX} uses`);
+    }
+    if (!(hours > 0 && hours <= HOURS_MAX)) {
+      throw new NetworkError('BadMessage', `a token is good for more than 0 and at most ${HOURS_MAX} hours`);
+    }
+    const secret = randomBytes(16).toString('hex');
+    const expiresAt = Math.ceil(this.#clock.now() + hours * HOUR_MS);
+    await this.#change((tokens) => {
+      if (tokens.length >= TOKENS_MAX)
+        throw new NetworkError('Conflict', `there are ${TOKENS_MAX} tokens already`);
+      return [...tokens, { hash: hashOf(secret), role, usesLeft: uses, expiresAt }];
+    });
+    return `sj_${this.#gateway}_${secret}`;
+  }
+
+  async remove(id: string): Promise<boolean> {
+    let found = false;
+    await this.#change((tokens) => {
+      const kept = tokens.filter(({ hash }) => hash.slice(0, ID_DIGITS) !== id);
+      found = kept.length < tokens.length;
+      return kept;
+    });
+    return found;
+  }
+
+  /**
+   * Takes one use of a token; what is returned gives it back. A use that is lost in a crash stays lost: a token never gives more than it had.
+   * @throws NetworkError 'Refused'
+   */
+  async spend(text: string, role: JoinToken['role']): Promise<() => Promise<void>> {
+    const [, gateway, secret] = FORM.exec(text) ?? [];
+    if (secret === undefined) throw new NetworkError('Refused', 'this is not a join token');
+    if (gateway !== this.#gateway) throw new NetworkError('Refused', 'the join token is for another gateway');
+    const hash = hashOf(secret);
+    await this.#change((tokens) => {
+      const found = tokens.find((token) => isSame(token.hash, hash));
+      if (found === undefined) {
+        throw new NetworkError('Refused', 'the join token is not known, used up or expired');
+      }
+      if (found.role !== role) throw new NetworkError('Refused', `the join token is not for a ${role}`);
+      return withUses(tokens, found, -1);
+    });
+    return async () => {
+      await this.#change((tokens) => {
+        const found = tokens.find((token) => isSame(token.hash, hash));
+        return found ? withUses(tokens, found, 1) : tokens;
+      });
+    };
+  }
+
+  /** Without those that are of no use any more. One whose last use may be given back stays until it expires. */
+  async #read(): Promise<Stored[]> {
+    const note = await this.#catalog.getNote(NOTE);
+    const now = this.#clock.now();
+    return storedSchema.parse(JSON.parse(note ?? '[]')).filter(({ expiresAt }) => expiresAt > now);
+  }
+
+  async #change(change: (tokens: readonly Stored[]) => readonly Stored[]): Promise<void> {
+    const mine = this.#last.then(async () => {
+      const tokens = await this.#read();
+      const changed = change(tokens);
+      if (changed !== tokens) await this.#catalog.setNote(NOTE, JSON.stringify(changed));
+    });
+    this.#last = mine.catch(() => undefined);
+    await mine;
+  }
+}
+
+/** @throws NetworkError 'Refused' when there is no use left */
+function withUses(tokens: readonly Stored[], token: Stored, change: 1 | -1): Stored[] {
+  if (token.usesLeft + change < 0) {
+    throw new NetworkError('Refused', 'the join token is not known, used up or expired');
+  }
+  return tokens.map((one) => (one === token ? { ...one, usesLeft: one.usesLeft + change } : one));
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+function isSame(a: string, b: string): boolean {
+  return timingSafeEqual(Buffer.from(a), Buffer.from(b));
+}

@@ -1,0 +1,134 @@
+import type { PartyId } from '../network/identity.ts';
+import type { ProviderId } from '../types.ts';
+import type { EraFindings, MonitorFinding } from './findings.ts';
+import { tidy } from './tidy.ts';
+import type { MonitorRecord, MonitorVerdict, NetworkState, OracleParameters } from './types.ts';
+
+/** Fewer canaries than this remove nobody, where the window holds as many. */
+const CANARIES_MIN = 10;
+/** Eras whose agreement is looked at. */
+const AGREEMENTS = 8;
+/** A monitor that got answers to this share of its probes, and no bad audit, says that a provider is good. */
+const GOOD_FROM = 0.9;
+
+/** Verdicts on all monitors that were active, in order of id. */
+export function judgeMonitors(state: NetworkState, findings: EraFindings): MonitorVerdict[] {
+  const agreements = agreementsOf(findings);
+  return findings.monitors.map((monitor) => {
+    const report = state.open?.reports[monitor.id];
+    return judge(
+      monitor,
+      report,
+      findings.byMonitor.get(monitor.id) ?? [],
+      agreements.get(monitor.id),
+      state.parameters,
+    );
+  });
+}
+
+function judge(
+  monitor: MonitorRecord,
+  report: { readonly connected: boolean } | undefined,
+  findings: readonly MonitorFinding[],
+  agreement: number | undefined,
+  { canary }: OracleParameters,
+): MonitorVerdict {
+  const canaries = [...monitor.canaries, ...canariesOf(findings)].slice(-canary.window);
+  const agreements = [...monitor.agreements, ...(agreement === undefined ? [] : [agreement])].slice(
+    -AGREEMENTS,
+  );
+  const right = canaries.filter(Boolean).length;
+  const accuracy = canaries.length === 0 ? undefined : tidy(right / canaries.length);
+  const removed =
+    accuracy !== undefined &&
+    canaries.length >= Math.min(CANARIES_MIN, canary.window) &&
+    accuracy < canary.accuracyMin;
+  return {
+    monitor: monitor.id,
+    reported: report !== undefined,
+    connected: report?.connected ?? false,
+    canaryAccuracy: accuracy,
+    agreement,
+    state: removed ? 'removed' : monitor.state,
+    reason: removed
+      ? `removed: ${right} of its last ${canaries.length} canaries reported right, and ${canary.accuracyMin} is the least share`
+      : reasonOf(report, agreements),
+    canaries,
+    agreements,
+  };
+}
+
+function reasonOf(
+  report: { readonly connected: boolean } | undefined,
+  agreements: readonly number[],
+): string {
+  const flag = agreesByChance(agreements)
+    ? `; over ${AGREEMENTS} eras its reports agree with others' no more than by chance`
+    : '';
+  if (report === undefined) return `did not report${flag}`;
+  if (!report.connected) return `was cut off itself: its findings do not count${flag}`;
+  return `reported${flag}`;
+}
+
+function agreesByChance(agreements: readonly number[]): boolean {
+  return agreements.length >= AGREEMENTS && agreements.reduce((sum, each) => sum + each, 0) <= 0;
+}
+
+/** Its canaries of this era, right or not. A report that its evidence does not bear out is as bad as a wrong canary. */
+function canariesOf(findings: readonly MonitorFinding[]): boolean[] {
+  return findings.flatMap(({ audits }) =>
+    audits.flatMap((audit) => audit.canary ?? (audit.false ? false : [])),
+  );
+}
+
+/**
+ * Correlated Agreement of each monitor with those of other groups (Shnayder et al., EC 2016), over one binary signal per provider: P(match on
+ * the shared provider) − P(match on two different ones). Saying the same of all earns exactly 0, whatever it is. Nobody is judged by an era
+ * in which the others said the same of all providers.
+ */
+function agreementsOf({ monitors, groups, byMonitor }: EraFindings): Map<PartyId, number> {
+  const signals = new Map(monitors.map(({ id }) => [id, signalsOf(byMonitor.get(id) ?? [])]));
+  const groupOf = new Map(groups.flatMap((group) => group.monitors.map((id) => [id, group.name] as const)));
+  const agreements = new Map<PartyId, number>();
+  for (const { id } of monitors) {
+    const scores = monitors
+      .filter((peer) => groupOf.get(peer.id) !== groupOf.get(id))
+      .flatMap((peer) => agreement(signals.get(id)!, signals.get(peer.id)!) ?? []);
+    if (scores.length > 0) {
+      agreements.set(id, tidy(scores.reduce((sum, score) => sum + score, 0) / scores.length));
+    }
+  }
+  return agreements;
+}
+
+type Signals = ReadonlyMap<ProviderId, boolean>;
+
+function signalsOf(findings: readonly MonitorFinding[]): Signals {
+  return new Map(
+    findings
+      .filter(({ finding }) => finding.probes > 0)
+      .map(({ provider, finding, audits }) => {
+        // Canaries are known to be missing: they tell nothing of the provider.
+        const bad = audits.some(({ canary, claim, finding }) =>
+          canary === undefined && finding !== 'nothing' ? claim !== 'ok' : false,
+        );
+        return [provider, !bad && finding.answered >= GOOD_FROM * finding.probes];
+      }),
+  );
+}
+
+/** @returns undefined where they share fewer than two providers, or the peer says the same of all */
+function agreement(mine: Signals, peer: Signals): number | undefined {
+  const shared = [...mine].flatMap(([provider, good]) => {
+    const other = peer.get(provider);
+    return other === undefined ? [] : [{ good, other }];
+  });
+  const count = shared.length;
+  const good = shared.filter((pair) => pair.good).length;
+  const others = shared.filter((pair) => pair.other).length;
+  if (count < 2 || others === 0 || others === count) return undefined;
+  const matches = shared.filter((pair) => pair.good === pair.other).length;
+  // Matches over all pairs of providers; those on different ones are what is left without the shared.
+  const all = good * others + (count - good) * (count - others);
+  return (matches * count - all) / (count * (count - 1));
+}

@@ -1,0 +1,83 @@
+import { NetworkError } from '../network/errors.ts';
+import { hyperNodeRegistrationSchema } from '../network/messages.ts';
+import { openStatement } from '../network/signed.ts';
+import type { PartyId } from '../network/identity.ts';
+import { checkAddressee, checkNewer } from './stateProviders.ts';
+import type { LogRecord, MonitorRecord, NetworkState } from './types.ts';
+
+type RecordOf<Kind extends LogRecord['kind']> = Extract<LogRecord, { kind: Kind }>;
+
+export function registerMonitor(
+  state: NetworkState,
+  { at, statement, approved }: RecordOf<'hypernode-registered'>,
+): NetworkState {
+  const { value, signer, publicKey } = openStatement(
+    statement,
+    'register-hypernode',
+    hyperNodeRegistrationSchema,
+  );
+  checkAddressee(state, value.gateway);
+  const former = state.monitors[signer];
+  checkNewer(former?.statedAt, value.at);
+  const admitted = approved && (former === undefined || former.state === 'applied');
+  const sameChain = former?.beaconTip === value.beaconTip;
+  const monitor: MonitorRecord = {
+    id: signer,
+    publicKey,
+    operator: value.operator,
+    networkPrefix: value.networkPrefix,
+    asn: value.asn,
+    location: value.location,
+    registeredAt: former?.registeredAt ?? at,
+    state: admitted ? 'active' : (former?.state ?? 'applied'),
+    reason: admitted ? 'admitted' : (former?.reason ?? 'waits for the operator to approve it'),
+    statedAt: value.at,
+    beaconTip: value.beaconTip,
+    beaconValue: former !== undefined && sameChain ? former.beaconValue : value.beaconTip,
+    canaries: former?.canaries ?? [],
+    agreements: former?.agreements ?? [],
+    last: former?.last,
+  };
+  const changed = withMonitor(state, monitor);
+  return sameChain ? changed : withoutPromise(changed, signer);
+}
+
+export function commandMonitor(
+  state: NetworkState,
+  { monitor: id, command }: RecordOf<'hypernode-command'>,
+): NetworkState {
+  const monitor = monitorOf(state, id);
+  if (command === 'remove') {
+    if (monitor.state === 'removed') throw new NetworkError('Conflict', `monitor ${id} is removed already`);
+    return withMonitor(state, { ...monitor, state: 'removed', reason: 'removed by the operator' });
+  }
+  if (monitor.state === 'active') throw new NetworkError('Conflict', `monitor ${id} is active already`);
+  return withMonitor(state, {
+    ...monitor,
+    state: 'active',
+    reason: 'approved by the operator',
+    canaries: [],
+    agreements: [],
+  });
+}
+
+/** @throws NetworkError 'NotFound' */
+export function monitorOf(state: NetworkState, id: PartyId): MonitorRecord {
+  const monitor = state.monitors[id];
+  if (monitor === undefined) throw new NetworkError('NotFound', `no HyperNode ${id} is registered`);
+  return monitor;
+}
+
+function withMonitor(state: NetworkState, monitor: MonitorRecord): NetworkState {
+  return { ...state, monitors: { ...state.monitors, [monitor.id]: monitor } };
+}
+
+/**
+ * A chain begun in an era could be chosen by what others reveal in it: who changes chains sits this era out, and reveals from
+ * the new one in the next.
+ */
+function withoutPromise(state: NetworkState, id: PartyId): NetworkState {
+  if (state.open?.promised[id] === undefined) return state;
+  const promised = Object.fromEntries(Object.entries(state.open.promised).filter(([name]) => name !== id));
+  return { ...state, open: { ...state.open, promised } };
+}

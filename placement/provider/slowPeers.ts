@@ -1,0 +1,90 @@
+import type { Clock } from '../types.ts';
+
+/** The least that a peer must send or take, in bytes per second over each window. */
+export interface SpeedRule {
+  readonly bytesPerSecondMin: number;
+  readonly windowMs: number;
+}
+
+/** Cuts peers that keep us waiting: who holds a connection and gives or takes next to nothing. */
+export class SlowPeers {
+  readonly #rule: SpeedRule;
+  readonly #clock: Clock;
+  readonly #transfers = new Set<Transfer>();
+
+  constructor(rule: SpeedRule, clock: Clock) {
+    this.#rule = rule;
+    this.#clock = clock;
+  }
+
+  /** @param cut ends the peer's connection; called once at most */
+  begin(cut: () => void): Transfer {
+    const transfer = new Transfer(this.#clock, cut);
+    this.#transfers.add(transfer);
+    return transfer;
+  }
+
+  end(transfer: Transfer): void {
+    this.#transfers.delete(transfer);
+  }
+
+  /** Looks at all once a window, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#clock.sleep(this.#rule.windowMs, signal).catch(() => undefined);
+      if (!signal.aborted) this.#look();
+    }
+  }
+
+  #look(): void {
+    for (const transfer of this.#transfers) {
+      const { waitedMs, bytes } = transfer.closeWindow();
+      // Who was not waited for during most of the window is judged at the end of the next.
+      if (waitedMs * 2 <= this.#rule.windowMs) continue;
+      if (bytes * 1000 >= this.#rule.bytesPerSecondMin * waitedMs) continue;
+      this.#transfers.delete(transfer);
+      transfer.cut();
+    }
+  }
+}
+
+/** What passes in one exchange, and the time spent waiting for the peer. Time that we take ourselves is not held against it. */
+export class Transfer {
+  readonly cut: () => void;
+  readonly #clock: Clock;
+  #waitingSince: number | undefined;
+  #waitedMs = 0;
+  #bytes = 0;
+
+  constructor(clock: Clock, cut: () => void) {
+    this.#clock = clock;
+    this.cut = cut;
+  }
+
+  /** From now on it is the peer's turn. */
+  waiting(): void {
+    this.#waitingSince ??= this.#clock.now();
+  }
+
+  /** It has sent or taken `bytes`, and it is our turn. */
+  moved(bytes: number): void {
+    this.#settle();
+    this.#waitingSince = undefined;
+    this.#bytes += bytes;
+  }
+
+  closeWindow(): { waitedMs: number; bytes: number } {
+    this.#settle();
+    const window = { waitedMs: this.#waitedMs, bytes: this.#bytes };
+    this.#waitedMs = 0;
+    this.#bytes = 0;
+    return window;
+  }
+
+  #settle(): void {
+    if (this.#waitingSince === undefined) return;
+    const now = this.#clock.now();
+    this.#waitedMs += Math.max(0, now - this.#waitingSince);
+    this.#waitingSince = now;
+  }
+}

@@ -1,0 +1,69 @@
+import { createHasher, type Hasher, type Profile } from '#erasure';
+import { repairThreshold } from '../durability/formulas.ts';
+import { FailureWatch } from '../durability/failureModel.ts';
+import type { FailureModel } from '../durability/types.ts';
+import { ChunkLocks } from './chunkLocks.ts';
+import { Pacer, type ForegroundLatency, type Lane, type PaceLimits } from './pace.ts';
+import type { BatchDeps } from './repairBatch.ts';
+import { Backoff, Outages, Waits } from './repairSchedule.ts';
+import { Urgencies } from './urgency.ts';
+import type { ChooseProviders, ChunkCatalog, ChunkId, Clock, Providers } from '../types.ts';
+
+export interface KeeperDeps {
+  readonly catalog: ChunkCatalog;
+  readonly providers: Providers;
+  readonly choose: ChooseProviders;
+  readonly clock: Clock;
+  /** True for a chunk of a write under way or of an unsettled intent. */
+  readonly isPending: (chunk: ChunkId) => boolean | Promise<boolean>;
+  /** Latency of the clients' requests, that background work keeps clear of; undefined while there are none. */
+  readonly foreground?: () => ForegroundLatency | undefined;
+}
+
+/** What all background work on chunks shares: one hand on a chunk at a time, one pace, one memory of failures. */
+export class Keeper {
+  readonly deps: KeeperDeps;
+  readonly hasher: Hasher = createHasher();
+  readonly locks = new ChunkLocks();
+  readonly backoff = new Backoff();
+  readonly outages = new Outages();
+  readonly waits = new Waits();
+  readonly watch: FailureWatch;
+  readonly pacer: Pacer;
+
+  constructor(deps: KeeperDeps, limits: PaceLimits) {
+    this.deps = deps;
+    this.watch = new FailureWatch(deps.catalog);
+    this.pacer = new Pacer(deps.clock, limits, deps.foreground);
+  }
+
+  batchDeps(): BatchDeps {
+    const { catalog, providers, choose, clock } = this.deps;
+    const observe: BatchDeps['observe'] = (record, health) =>
+      this.outages.observe(record, health, clock.now());
+    return { catalog, providers, choose, clock, hasher: this.hasher, locks: this.locks, observe };
+  }
+
+  laneFor(urgent: boolean): Lane {
+    return urgent ? this.pacer.urgent : this.pacer.usual;
+  }
+
+  model(): Promise<FailureModel> {
+    return this.watch.model(this.deps.clock.now());
+  }
+
+  urgencies(model: FailureModel): Urgencies {
+    return new Urgencies(model, this.deps.providers.all().length);
+  }
+}
+
+/** `repairThreshold` for the few profiles there are. */
+export function repairThresholds(model: FailureModel): (profile: Profile) => number {
+  const known = new Map<string, number>();
+  return (profile) => {
+    const key = `${profile.data}+${profile.parity}`;
+    let threshold = known.get(key);
+    if (threshold === undefined) known.set(key, (threshold = repairThreshold(profile, model)));
+    return threshold;
+  };
+}

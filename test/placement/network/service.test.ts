@@ -1,0 +1,246 @@
+import { cp, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { verifyLedger } from '../../../placement/ledger/verify.ts';
+import { replay } from '../../../placement/oracle/replay.ts';
+import { ERA_MS, Monitor, TestNetwork, until } from './harness.ts';
+
+describe('network service', () => {
+  let network: TestNetwork;
+
+  beforeEach(async () => {
+    network = await TestNetwork.start();
+    await network.listen();
+  });
+
+  afterEach(async () => {
+    await network.close();
+  });
+
+  /** Three daemons that hold `chunks` chunks, three monitors, and an era in which they are asked. */
+  async function populate(chunks: number): Promise<Monitor[]> {
+    const token = await network.service.createToken('provider', 2, 1);
+    await network.addDaemon(1, token);
+    await network.addDaemon(2, token);
+    const third = await network.addDaemon(3);
+    await until(() => network.service.state.providers[third.id]?.state === 'applied');
+    await network.service.commandProvider(third.id, 'approve');
+    const monitors = [1, 2, 3].map(() => new Monitor(network));
+    const monitorToken = await network.service.createToken('hypernode', 3, 1);
+    for (const [i, monitor] of monitors.entries()) {
+      expect(await monitor.register(`monitor-${i}`, { token: monitorToken })).toMatchObject({
+        state: 'active',
+      });
+    }
+    // A daemon takes grants once it has heard that it is admitted; the registry would ask again in its time.
+    await until(async () => {
+      await network.registry.probe();
+      return network.registry.candidates().length === 3;
+    });
+    for (let i = 0; i < chunks; i++) await network.storeChunk();
+    await until(() => network.service.state.open !== undefined);
+    await network.nextEra();
+    return monitors;
+  }
+
+  test('registration, approval, heartbeats, era, assignments, reports, close, standing', async () => {
+    const monitors = await populate(4);
+    expect(network.registry.all()).toHaveLength(3);
+    const summaries = await network.service.providers();
+    expect(summaries.map(({ shards }) => shards)).toEqual([4, 4, 4]);
+    expect(summaries.every(({ free }) => free !== undefined && free > 0)).toBe(true);
+
+    for (const monitor of monitors) {
+      const report = await monitor.work();
+      await network.service.report(report);
+      // The answer was lost, and the monitor asks again.
+      await network.service.report(report);
+    }
+    await network.nextEra();
+
+    const closed = network.eventsOf('era-closed').at(-1)!.outcome;
+    expect(closed.providers.map(({ decision }) => decision)).toEqual(['up', 'up', 'up']);
+    for (const { audits, placementScore } of closed.providers) {
+      expect(audits.passed).toBeGreaterThanOrEqual(20);
+      expect(audits).toMatchObject({ wrong: 0, missing: 0, silent: 0 });
+      expect(placementScore).toBeGreaterThan(0.9);
+    }
+    expect(closed.monitors.map(({ canaryAccuracy }) => canaryAccuracy)).toEqual([1, 1, 1]);
+    const scores = network.registry.all().map(({ info }) => info.score);
+    expect(scores).toEqual(closed.providers.map(({ placementScore }) => placementScore));
+    expect(network.service.overview()).toMatchObject({
+      providers: { vetting: 3 },
+      monitors: { active: 3 },
+      groups: 3,
+    });
+    expect(network.eventsOf('warning')).toEqual([]);
+  });
+
+  test('what is in the log and the ledger can be computed again', async () => {
+    const monitors = await populate(2);
+    for (const monitor of monitors) await network.service.report(await monitor.work());
+    await network.nextEra();
+    const root = network.service.overview().ledgerRoot;
+    await network.service.close();
+    expect(await replay(join(network.folder, 'log'))).toMatchObject({ agree: true, eras: 2 });
+    expect(await verifyLedger(join(network.folder, 'log'), join(network.folder, 'ledger'))).toMatchObject({
+      agree: true,
+      eras: 2,
+    });
+    await network.open();
+    expect(network.service.overview().ledgerRoot).toBe(root);
+  });
+
+  test('a shard that was deleted or moved in the era is not held against its provider', async () => {
+    const monitors = await populate(3);
+    const [monitor] = monitors;
+    const { assignment } = await monitor!.assignment();
+    const [first] = [...network.catalog.records.values()];
+    for (const [index, place] of first!.shards.entries()) {
+      await network.registry.get(place!.provider)!.transport.delete({ chunk: first!.id, index });
+    }
+    network.catalog.records.delete(first!.id);
+    const asked = assignment.tasks.flatMap(({ targets }) =>
+      targets.filter(({ chunk }) => chunk === first!.id),
+    );
+    expect(asked.length).toBeGreaterThan(0);
+    for (const one of monitors) await network.service.report(await one.work());
+    await network.nextEra();
+    for (const { audits } of network.eventsOf('era-closed').at(-1)!.outcome.providers) {
+      expect(audits).toMatchObject({ missing: 0, wrong: 0 });
+    }
+  });
+
+  test('a lost shard is found', async () => {
+    const monitors = await populate(1);
+    const [record] = [...network.catalog.records.values()];
+    const { provider } = record!.shards[0]!;
+    await network.registry.get(provider)!.transport.delete({ chunk: record!.id, index: 0 });
+    for (const one of monitors) await network.service.report(await one.work());
+    await network.nextEra();
+    const verdicts = network.eventsOf('era-closed').at(-1)!.outcome.providers;
+    expect(verdicts.filter(({ audits }) => audits.missing > 0).map((verdict) => verdict.provider)).toEqual([
+      provider,
+    ]);
+  });
+
+  test('restarted while an era is open, it goes on: the same assignments, and reports count', async () => {
+    const [one, other] = await populate(2);
+    await network.service.report(await one!.work());
+    const before = await other!.assignment();
+    const { era } = network.service.state;
+    await network.stop();
+    await network.open();
+    network.service.start();
+    expect(network.registry.all()).toHaveLength(3);
+    expect(await other!.assignment()).toEqual(before);
+    await network.service.report(await other!.work());
+    await network.nextEra();
+    const closed = network.eventsOf('era-closed').at(-1)!.outcome;
+    expect(closed.era).toBe(era);
+    expect(closed.monitors.filter(({ reported }) => reported)).toHaveLength(2);
+    expect(closed.providers.map(({ decision }) => decision)).toEqual(['up', 'up', 'up']);
+  });
+
+  test('restarted after an era was over, it closes the era as it is', async () => {
+    const [one] = await populate(2);
+    await network.service.report(await one!.work());
+    const { era } = network.service.state;
+    await network.stop();
+    network.clock.advance(50 * ERA_MS);
+    await network.open();
+    await expect(network.service.report(await one!.work())).rejects.toMatchObject({ kind: 'NotFound' });
+    network.service.start();
+    await until(() => network.service.state.era === era + 1 && network.service.state.open !== undefined);
+    const closed = network.eventsOf('era-closed').at(-1)!.outcome;
+    expect(closed.era).toBe(era);
+    expect(closed.monitors.filter(({ reported }) => reported)).toHaveLength(1);
+    await network.service.close();
+    expect(await replay(join(network.folder, 'log'))).toMatchObject({ agree: true });
+    await network.open();
+  });
+
+  test('what a crash leaves at any moment of an era goes on to the same end', async () => {
+    const monitors = await populate(1);
+    for (const monitor of monitors) await network.service.report(await monitor.work());
+    const { era } = network.service.state;
+    const copies: string[] = [];
+    const list = network.catalog.get.bind(network.catalog);
+    network.catalog.get = async (id) => {
+      const copy = join(network.root, `crash-${copies.length}`);
+      copies.push(copy);
+      await cp(network.folder, copy, { recursive: true });
+      return await list(id);
+    };
+    await network.nextEra();
+    network.catalog.get = list;
+    const outcome = JSON.stringify(
+      network
+        .eventsOf('era-closed')
+        .at(-1)!
+        .outcome.providers.map(({ audits }) => audits),
+    );
+    expect(copies.length).toBeGreaterThan(2);
+    const notes = new Map(network.catalog.notes);
+    for (const copy of [copies[0]!, copies.at(-1)!]) {
+      await network.stop();
+      network.catalog.notes.delete('network.head');
+      network.events.length = 0;
+      await network.open({ folder: copy });
+      const reached = network.service.state.era;
+      network.service.start();
+      if (network.service.state.open?.era === era) {
+        network.clock.advance(ERA_MS);
+        await until(() => network.service.state.era > era);
+        const [closed] = network.eventsOf('era-closed');
+        expect(closed!.era).toBe(era);
+        expect(JSON.stringify(closed!.outcome.providers.map(({ audits }) => audits))).toBe(outcome);
+      } else expect(reached).toBe(era);
+      await network.service.close();
+      expect(await replay(join(copy, 'log'))).toMatchObject({ agree: true });
+      expect(await verifyLedger(join(copy, 'log'), join(copy, 'ledger'))).toMatchObject({ agree: true });
+    }
+    for (const [name, value] of notes) network.catalog.notes.set(name, value);
+    await network.open();
+  });
+
+  test('a log that lost records is noticed by the head that the catalog keeps', async () => {
+    await populate(1);
+    await network.stop();
+    const snapshot = await readFile(join(network.folder, 'state.json'), 'utf8');
+    expect(JSON.parse(snapshot)).toMatchObject({ version: 1, state: { era: 0 } });
+    const head = JSON.parse(network.catalog.notes.get('network.head')!) as { sequence: number };
+    network.catalog.notes.set('network.head', JSON.stringify({ ...head, hash: '0'.repeat(64) }));
+    await expect(network.open()).rejects.toMatchObject({ kind: 'Tampered' });
+    network.catalog.notes.set('network.head', JSON.stringify(head));
+    await network.registry.close();
+    await network.open();
+  });
+
+  test('a provider that leaves is gone, and out of the registry, once it holds nothing', async () => {
+    await populate(2);
+    const { id } = network.providers[0]!;
+    await network.service.commandProvider(id, 'exit');
+    expect(network.registry.get(id)?.info.state).toBe('exiting');
+    expect((await network.service.provider(id)).leaving).toEqual({ shardsLeft: 2, shardsAtStart: 2 });
+    await expect(network.service.commandProvider(id, 'approve')).rejects.toMatchObject({ kind: 'Conflict' });
+    await network.nextEra();
+    await network.nextEra();
+    expect(network.service.state.providers[id]?.state).toBe('exiting');
+    network.catalog.records.clear();
+    await network.nextEra();
+    expect(network.service.state.providers[id]?.state).toBe('gone');
+    expect(network.registry.get(id)).toBeUndefined();
+    await until(() => network.providers[0]!.standing()?.state === 'gone');
+    await network.service.commandProvider(id, 'readmit');
+    expect(network.registry.get(id)?.info.state).toBeDefined();
+  });
+
+  test('with nobody registered nothing is logged', async () => {
+    const sequence = (): number => (network.service.state.era === -1 ? 0 : 1);
+    for (let i = 0; i < 5; i++) network.clock.advance(ERA_MS);
+    await until(() => true);
+    expect(sequence()).toBe(0);
+    expect(network.events).toEqual([]);
+  });
+});

@@ -1,0 +1,158 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { committeeMedian, outliers, quantile, type Vote } from '../../../placement/oracle/aggregate.ts';
+import { groupWeights, independentGroups } from '../../../placement/oracle/groups.ts';
+
+const MAX = 1 / 7;
+const one = (value: number): Vote => ({ value, size: 1 });
+const monitor = (id: string, operator: string, networkPrefix: string, asn?: number) => ({
+  id,
+  operator,
+  networkPrefix,
+  asn,
+});
+
+describe('independent groups', () => {
+  test('sharing an operator, a prefix or an ASN makes one, and so does a chain of such ties', () => {
+    const groups = independentGroups([
+      monitor('a', 'north', '10.0.0.0/24', 1),
+      monitor('b', 'north', '10.0.1.0/24'),
+      monitor('c', 'east', '10.0.1.0/24', 2),
+      monitor('d', 'south', '10.0.2.0/24', 2),
+      monitor('e', 'west', '10.0.3.0/24', 3),
+      monitor('f', 'mid', '10.0.4.0/24'),
+    ]);
+    expect(groups).toEqual([
+      { name: 'east+north+south', monitors: ['a', 'b', 'c', 'd'] },
+      { name: 'mid', monitors: ['f'] },
+      { name: 'west', monitors: ['e'] },
+    ]);
+  });
+
+  test('are the components of the ties, as a naive closure finds them, in any order', () => {
+    const marks = fc.record({
+      operator: fc.constantFrom('p', 'q', 'r', 's', 't'),
+      networkPrefix: fc.constantFrom('1', '2', '3', '4', '5', '6'),
+      asn: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
+    });
+    fc.assert(
+      fc.property(fc.array(marks, { maxLength: 12 }), (list) => {
+        const monitors = list.map((each, index) => ({ ...each, id: String.fromCharCode(97 + index) }));
+        const tied = (a: (typeof monitors)[0], b: (typeof monitors)[0]): boolean =>
+          a.operator === b.operator ||
+          a.networkPrefix === b.networkPrefix ||
+          (a.asn !== undefined && a.asn === b.asn);
+        const labels = new Map(monitors.map(({ id }) => [id, id]));
+        for (const _ of monitors) {
+          for (const a of monitors) {
+            for (const b of monitors) {
+              if (!tied(a, b)) continue;
+              const least = [labels.get(a.id)!, labels.get(b.id)!].sort()[0]!;
+              labels.set(a.id, least).set(b.id, least);
+            }
+          }
+        }
+        const naive = [...Map.groupBy(monitors, ({ id }) => labels.get(id)!).values()].map((members) =>
+          members.map(({ id }) => id).join(''),
+        );
+        const found = independentGroups(monitors.toReversed()).map((group) => group.monitors.join(''));
+        expect(found.sort()).toEqual(naive.sort());
+      }),
+    );
+  });
+
+  test('weigh by their monitors, none more than a seventh where there are seven', () => {
+    expect(groupWeights([100, 1, 1, 1, 1, 1, 1], MAX)).toEqual(Array.from({ length: 7 }, () => 1 / 7));
+    const weights = groupWeights([...Array.from({ length: 20 }, () => 1), 100], MAX);
+    expect(weights.at(-1)).toBeCloseTo(1 / 7, 12);
+    expect(weights[0]).toBeCloseTo(6 / 7 / 20, 12);
+    expect(groupWeights([9, 1, 1], MAX)).toEqual([1 / 3, 1 / 3, 1 / 3]);
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 40 }), (sizes) => {
+        const weights = groupWeights(sizes, MAX);
+        expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 9);
+        expect(Math.max(...weights)).toBeLessThanOrEqual(Math.max(MAX, 1 / sizes.length) + 1e-9);
+      }),
+    );
+  });
+});
+
+describe('the committee', () => {
+  test('takes the middle value, or the mean of the two middle ones', () => {
+    expect(committeeMedian([], MAX)).toBeUndefined();
+    expect(committeeMedian([one(5)], MAX)).toBe(5);
+    expect(committeeMedian([3, 1, 2].map(one), MAX)).toBe(2);
+    expect(committeeMedian([4, 1, 2, 3].map(one), MAX)).toBe(2.5);
+  });
+
+  test('two of seven change nothing where five agree', () => {
+    for (const lie of [0, 1e9]) {
+      expect(committeeMedian([1, 1, 1, 1, 1, lie, lie].map(one), MAX)).toBe(1);
+    }
+  });
+
+  test('no minority of the weight moves the median out of the range of the others', () => {
+    const votes = fc.array(
+      fc.record({ value: fc.double({ min: 0, max: 1, noNaN: true }), size: fc.integer({ min: 1, max: 9 }) }),
+      { minLength: 3, maxLength: 15 },
+    );
+    fc.assert(
+      fc.property(votes, fc.nat(), fc.constantFrom(-1e6, 0, 0.5, 1e6), (all, order, lie) => {
+        const weights = groupWeights(
+          all.map(({ size }) => size),
+          MAX,
+        );
+        let held = 0;
+        const liars = new Set<number>();
+        for (let i = 0; i < all.length; i++) {
+          const index = (i * 7 + order) % all.length;
+          if (liars.has(index) || held + weights[index]! >= 0.5 - 1e-6) continue;
+          held += weights[index]!;
+          liars.add(index);
+        }
+        const honest = all.filter((_, index) => !liars.has(index)).map(({ value }) => value);
+        const said = all.map((vote, index) => (liars.has(index) ? { ...vote, value: lie } : vote));
+        const median = committeeMedian(said, MAX)!;
+        expect(median).toBeGreaterThanOrEqual(Math.min(...honest));
+        expect(median).toBeLessThanOrEqual(Math.max(...honest));
+      }),
+    );
+  });
+
+  test('drops what lies more than 3 MAD off, and keeps near values however much they agree', () => {
+    expect([...outliers([20, 20, 20, 20, 20, 2000, 0].map(one), MAX, 1)].sort()).toEqual([5, 6]);
+    expect(outliers([20, 20, 20, 20, 20, 25, 16].map(one), MAX, 1).size).toBe(0);
+    expect(outliers([1, 1, 1, 1, 2, 3, 1].map(one), MAX, 1).size).toBe(0);
+  });
+
+  test('never drops more than a third: less than a third cannot move what is left out of the honest range', () => {
+    const values = fc.array(fc.double({ min: 1, max: 1000, noNaN: true }), { minLength: 7, maxLength: 15 });
+    fc.assert(
+      fc.property(values, fc.double({ min: 1, max: 1000, noNaN: true }), (honest, lie) => {
+        const liars = Math.ceil(honest.length / 2) - 1;
+        const votes = [...honest, ...Array.from({ length: liars }, () => lie)].map(one);
+        const dropped = outliers(votes, MAX, 1);
+        expect(dropped.size / votes.length).toBeLessThanOrEqual(1 / 3 + 1e-9);
+        // Their p50 looks honest, so that they are kept; what they say of p99 is a lie.
+        const p99 = votes.map((vote, index) => (index < honest.length ? one(vote.value * 2) : one(1e9)));
+        const median = committeeMedian(
+          p99.filter((_, index) => !dropped.has(index)),
+          MAX,
+        )!;
+        expect(median).toBeLessThanOrEqual(2 * Math.max(...honest));
+      }),
+    );
+  });
+
+  test('quantiles are by nearest rank', () => {
+    expect(quantile([], 0.5)).toBeUndefined();
+    expect(quantile([3, 1, 2], 0.05)).toBe(1);
+    expect(quantile([3, 1, 2], 0.5)).toBe(2);
+    expect(
+      quantile(
+        Array.from({ length: 100 }, (_, i) => i + 1),
+        0.05,
+      ),
+    ).toBe(5);
+  });
+});

@@ -1,0 +1,67 @@
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import { Transform } from 'node:stream';
+
+export interface DelayProxy {
+  readonly port: number;
+  /** Refuses connections and cuts those that are open, as a machine that is down. */
+  setDown(down: boolean): void;
+  close(): Promise<void>;
+}
+
+/** A long way to a server: every byte arrives `delayMs` later, in each direction, whatever it belongs to. */
+export async function startDelayProxy(target: { port: number }, delayMs: number): Promise<DelayProxy> {
+  const open = new Set<Socket>();
+  let isDown = false;
+  const server = createServer((near) => {
+    if (isDown) {
+      near.destroy();
+      return;
+    }
+    const far = connect(target.port, '127.0.0.1');
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      from.setNoDelay(true);
+      open.add(from);
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        open.delete(from);
+        to.destroy();
+      });
+      from.pipe(delayed(delayMs)).pipe(to);
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    setDown(down) {
+      isDown = down;
+      if (down) for (const socket of open) socket.destroy();
+    },
+    async close() {
+      for (const socket of open) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Delays each piece without holding up those behind it. */
+function delayed(delayMs: number): Transform {
+  const arrivals: { at: number; bytes: Buffer }[] = [];
+  return new Transform({
+    highWaterMark: 16 * 1024 * 1024,
+    transform(bytes: Buffer, _encoding, done) {
+      arrivals.push({ at: performance.now() + delayMs, bytes });
+      setTimeout(() => {
+        const due = arrivals.shift();
+        if (due) this.push(due.bytes);
+      }, delayMs);
+      done();
+    },
+    flush(done) {
+      setTimeout(done, delayMs);
+    },
+  });
+}

@@ -1,0 +1,66 @@
+/** A HyperNode process that can be told to lie: `node hypernode.ts '<JSON of MonitorProcessOptions>'`. */
+import { pathToFileURL } from 'node:url';
+import { startHyperNode, systemClock, systemRandom } from '#placement';
+import type { Finding, HyperNodeOptions, Report } from '#placement';
+
+export type Dishonesty =
+  /** Reports this provider as down, slow and without its shards, or as perfect. */
+  | { readonly kind: 'smears'; readonly provider: string }
+  | { readonly kind: 'praises'; readonly provider: string }
+  /** Reports every provider and every challenge as fine. */
+  | { readonly kind: 'always-ok' };
+
+export interface MonitorProcessOptions extends Omit<
+  HyperNodeOptions,
+  'clock' | 'random' | 'alter' | 'onEvent'
+> {
+  readonly dishonesty?: Dishonesty;
+}
+
+export async function run({ dishonesty, ...options }: MonitorProcessOptions): Promise<void> {
+  const token = process.env['SHARDWAY_TOKEN'];
+  const monitor = await startHyperNode({
+    ...options,
+    ...(token !== undefined && { token }),
+    clock: systemClock,
+    random: systemRandom,
+    ...(dishonesty && { alter: (report: Report) => altered(report, dishonesty) }),
+  });
+  process.stdout.write(`${JSON.stringify({ id: monitor.id })}\n`);
+  await new Promise<void>((resolve) => process.once('SIGTERM', () => resolve()));
+  await monitor.stop();
+}
+
+export function altered(report: Report, dishonesty: Dishonesty): Report {
+  const alter = (finding: Finding): Finding => {
+    if (dishonesty.kind === 'always-ok') return perfect(finding);
+    if (finding.provider !== dishonesty.provider) return finding;
+    return dishonesty.kind === 'praises' ? perfect(finding) : ruined(finding);
+  };
+  return { ...report, findings: report.findings.map(alter) };
+}
+
+function perfect(finding: Finding): Finding {
+  return {
+    ...finding,
+    answered: finding.probes,
+    rttMinMs: 0.2,
+    latency: [[0, Math.max(1, finding.audits.length)]],
+    throughput: [1e9],
+    audits: finding.audits.map(({ target, evidence }) => ({ target, outcome: 'ok', elapsedMs: 1, evidence })),
+  };
+}
+
+function ruined(finding: Finding): Finding {
+  return {
+    ...finding,
+    answered: 0,
+    latency: [[60, Math.max(1, finding.audits.length)]],
+    throughput: [1],
+    audits: finding.audits.map(({ target }) => ({ target, outcome: 'missing', elapsedMs: 10_000 })),
+  };
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  await run(JSON.parse(process.argv[2] ?? '{}') as MonitorProcessOptions);
+}
