@@ -14,7 +14,7 @@ interface Result {
 }
 
 /** Weights 1 … 4, seven regions, a site for forty providers, an operator for sixty, load as it comes about. */
-function providers(count: number): { candidates: Candidate[]; place(id: string): void } {
+function providers(count: number): { candidates: Candidate[]; readonly place: (id: string) => void } {
   const random = seededRandom(count);
   const loads = new Float64Array(count);
   const candidates = Array.from({ length: count }, (_, id): Candidate => {

@@ -37,10 +37,10 @@ function withVices(providers: ProviderPlan[]): ProviderPlan[] {
   const vices: NonNullable<ProviderPlan['misbehaviour']>[] = [
     { kind: 'drops', share: 0.05 },
     { kind: 'corrupts', share: 0.2 },
-    { kind: 'slow', ms: 400 },
+    { kind: 'slow', ms: 1500 },
     { kind: 'flaps', periodMs: eraSeconds * 1000 },
     { kind: 'overclaims', realBytes: 16 * MIB },
-    { kind: 'outsources', ms: 400 },
+    { kind: 'outsources', ms: 1500 },
   ];
   return providers.map((provider, index) => {
     const misbehaviour = index % 2 === 1 ? vices[(index - 1) / 2] : undefined;

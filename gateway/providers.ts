@@ -143,7 +143,9 @@ export function changed(
 async function providerEntries(config: Config): Promise<ProviderEntry[]> {
   // Registered providers alone may be enough.
   if (config.providers?.length === 0) return [];
-  if (config.providers !== undefined) return parseProviderList(config.providers.join(','));
+  if (config.providers !== undefined) {
+    return parseProviderList(config.providers.join(','), (name) => config.bucketCredentials.get(name));
+  }
   const root = join(config.data, 'providers');
   const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];

@@ -1,6 +1,7 @@
 import { CopysetShelf } from './copysetShelf.ts';
-import { domainName, NODES_EACH, type Limits } from './domains.ts';
-import { DOMAIN_LEVELS, type Candidate, type ProviderId } from '../types.ts';
+import { DomainNumbers } from './domainNumbers.ts';
+import type { Limits } from './domains.ts';
+import type { Candidate, ProviderId } from '../types.ts';
 import { WeightedPool } from './weightedPool.ts';
 
 /** What choosing from one array of candidates needs every time, made once: candidates and domains by number. */
@@ -20,10 +21,11 @@ export class CandidateTable {
   /** Limits found for choices in which nothing is taken or excluded. */
   readonly limits = new Map<string, Limits>();
   readonly #indexes = new Map<ProviderId, number>();
-  readonly #nodeNumbers = DOMAIN_LEVELS.map(() => new Map<string, number>());
+  readonly #numbers: DomainNumbers;
   #everyone: WeightedPool | undefined;
 
-  constructor(all: readonly Candidate[]) {
+  /** @param before the table of the array that this one takes the place of */
+  constructor(all: readonly Candidate[], before?: CandidateTable) {
     const candidates: Candidate[] = [];
     for (const candidate of all) {
       const { id } = candidate.info;
@@ -34,8 +36,10 @@ export class CandidateTable {
     this.candidates = candidates;
     this.weights = Float64Array.from(candidates, ({ weight }) => weight);
     this.hasLoad = candidates.some(({ load }) => load !== undefined);
-    this.nodes = new Int32Array(candidates.length * NODES_EACH);
-    this.nodeCount = this.#numberNodes();
+    this.#numbers = before ? before.#numbers : new DomainNumbers();
+    this.nodes = this.#numbers.table(candidates.map(({ info }) => info.domain));
+    this.nodeCount = this.#numbers.count;
+    if (before) this.copysets.inherit(before.copysets);
     const numbers = candidates.map((_, index) => index);
     this.proven = new WeightedPool(
       numbers.filter((index) => candidates[index]!.unproven !== true),
@@ -61,21 +65,7 @@ export class CandidateTable {
 
   /** Numbers of those of a provider's domains that some candidate lies in. */
   nodesOf({ domain }: Candidate['info']): number[] {
-    return DOMAIN_LEVELS.flatMap((level, at) => this.#nodeNumbers[at]!.get(domainName(domain, level)) ?? []);
-  }
-
-  #numberNodes(): number {
-    let count = 0;
-    for (const [index, { info }] of this.candidates.entries()) {
-      for (const [at, level] of DOMAIN_LEVELS.entries()) {
-        const numbers = this.#nodeNumbers[at]!;
-        const name = domainName(info.domain, level);
-        let number = numbers.get(name);
-        if (number === undefined) numbers.set(name, (number = count++));
-        this.nodes[index * NODES_EACH + at] = number;
-      }
-    }
-    return count;
+    return this.#numbers.known(domain).filter((node) => node < this.nodeCount);
   }
 }
 
@@ -94,5 +84,5 @@ export function tableOf(candidates: readonly Candidate[]): CandidateTable {
  */
 export function succeed(next: readonly Candidate[], previous: readonly Candidate[]): void {
   const before = tables.get(previous);
-  if (before) tableOf(next).copysets.inherit(before.copysets);
+  if (before) tables.set(next, new CandidateTable(next, before));
 }

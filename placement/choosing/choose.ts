@@ -48,8 +48,9 @@ function explore(members: number[], { size, limits }: Plan, work: Workspace, ran
     const member = members[place]!;
     work.remove(member);
     const fits = work.fits(candidate, limits);
-    members[place] = fits ? candidate : member;
-    work.add(members[place]!);
+    const holder = fits ? candidate : member;
+    members[place] = holder;
+    work.add(holder);
     if (fits) return;
   }
 }

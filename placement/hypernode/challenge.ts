@@ -1,6 +1,6 @@
 /** One challenge, put to a provider until it has answered or has had its second chance. */
 import type { Clock } from '../types.ts';
-import type { Challenge } from './proofs.ts';
+import type { AnswerTimes, Challenge } from './proofs.ts';
 import type { Asked, HelloSeen, ProofSeen, ProviderProbe } from './providerProbe.ts';
 
 /** What was seen of it; a proof's times are kept, because its deadline is known at the end of the era only. */
@@ -11,13 +11,6 @@ export type Sight =
       readonly evidence?: unknown;
     }
   | { readonly outcome: 'proof'; readonly times: AnswerTimes; readonly evidence: unknown };
-
-/** By the stopwatch, in ms: since the question was first heard, the headers, the last byte. */
-export interface AnswerTimes {
-  readonly startedAt: number;
-  readonly headersAt: number;
-  readonly endedAt: number;
-}
 
 export interface ChallengeOptions {
   readonly probe: ProviderProbe;
@@ -31,28 +24,25 @@ export interface ChallengeOptions {
 }
 
 /**
- * @param hello how the provider was met just before
+ * @param session that the provider was met in just before
  * @param isSpent the grant may have been used already: a provider that refuses it may say the truth
  * @returns undefined for what can be held neither against the provider nor for it
  */
 export async function putChallenge(
   challenge: Challenge,
-  hello: HelloSeen,
+  session: string,
   isSpent: boolean,
   options: ChallengeOptions,
 ): Promise<Sight | undefined> {
   const { probe, clock, retryMs, signal } = options;
-  const met = hello.kind === 'hello' ? hello : await helloAgain(hello.kind, options);
-  if (met.kind !== 'hello') return { outcome: met.kind, elapsedMs: 0 };
-  const first = await probe.prove(challenge, met.session);
+  const first = await probe.prove(challenge, session);
   if (isAnswer(first)) return answered(first, first.startedAt);
-  if (hello.kind !== 'hello') return unanswered(first, first.kind, isSpent, options);
 
   if (first.kind === 'unreachable') await clock.sleep(retryMs, signal);
   const again = await options.hello();
   if (again.kind !== 'hello') return unanswered(first, again.kind, isSpent, options);
   // Refused by the same run of the provider, it would be refused again.
-  if (first.kind === 'refused' && again.session === met.session) {
+  if (first.kind === 'refused' && again.session === session) {
     return unanswered(first, 'refused', isSpent, options);
   }
   const second = await probe.prove(challenge, again.session);
@@ -60,11 +50,6 @@ export async function putChallenge(
   const heard = first.kind === 'unreachable' ? second : first;
   if (isAnswer(second)) return answered(second, heard.startedAt);
   return unanswered(heard, second.kind, isSpent, options);
-}
-
-async function helloAgain(kind: 'unreachable' | 'silent', options: ChallengeOptions): Promise<HelloSeen> {
-  if (kind === 'unreachable') await options.clock.sleep(options.retryMs, options.signal);
-  return options.hello();
 }
 
 function isAnswer(seen: ProofSeen): seen is Asked {

@@ -4,7 +4,7 @@ import { Connectivity, isConnected, type Reach } from './connectivity.ts';
 import { grantTerms } from './grantTerms.ts';
 import { ProviderLine } from './providerLine.ts';
 import { ProviderProbe } from './providerProbe.ts';
-import { Slots } from './slots.ts';
+import { requestSlots } from './slots.ts';
 import type { RoundOptions } from './eraRound.ts';
 import type { HyperNodeLimits } from './types.ts';
 import { planVisits, type Visit } from './visits.ts';
@@ -64,7 +64,7 @@ async function look(
   options: RoundOptions,
 ): Promise<Seen> {
   const { limits, stopwatch, folder } = options;
-  const slots = new Slots(limits.requests);
+  const slots = requestSlots(limits.requests);
   const probes = work.assignment.tasks.map((task) => {
     const line = new ProviderLine(task.endpoint, { limits, slots, stopwatch });
     lines.push(line);

@@ -47,14 +47,18 @@ export function judge(challenge: Challenge, answer: Pick<Answer, 'status' | 'hea
   return { kind: 'proof', evidence };
 }
 
+/** By the stopwatch, in ms: since the question was first heard, the headers, the last byte. */
+export interface AnswerTimes {
+  readonly startedAt: number;
+  readonly headersAt: number;
+  readonly endedAt: number;
+}
+
 /**
  * Milliseconds that an answer took, for its deadline. A leaf does not fit into the first window that a connection may send, so one more round
  * trip passes on an honest provider's way too: that much between the headers and the last byte is not counted.
  */
-export function answerMs(
-  times: { readonly startedAt: number; readonly headersAt: number; readonly endedAt: number },
-  rttMs: number,
-): number {
+export function answerMs(times: AnswerTimes, rttMs: number): number {
   const transfer = Math.max(0, times.endedAt - times.headersAt - rttMs);
   return times.headersAt - times.startedAt + transfer;
 }

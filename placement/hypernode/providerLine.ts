@@ -1,9 +1,11 @@
 import { Client, type Dispatcher } from 'undici';
 import type { HyperNodeLimits } from './types.ts';
-import type { Slots } from './slots.ts';
+import type { RequestSlots } from './slots.ts';
 
 /** Bytes of an answer's headers: a signed proof has about one KiB. */
 const HEADER_BYTES_MAX = 16 * 1024;
+/** Most ms that a provider which did not answer last is waited for. */
+const SUSPECT_MS = 2000;
 
 /** How one request went. Times are the stopwatch's, in ms. */
 export type Exchange = Answer | Failure;
@@ -20,7 +22,7 @@ export interface Answer {
 }
 
 /** 'unreachable': there was no connection to send it on. 'silent': it may have been received, and no whole answer within bounds came. */
-export interface Failure {
+interface Failure {
   readonly kind: 'unreachable' | 'silent';
   readonly reason: string;
   readonly startedAt: number;
@@ -35,15 +37,17 @@ export interface Bounds {
 
 export interface LineOptions {
   readonly limits: Pick<HyperNodeLimits, 'connectMs'>;
-  readonly slots: Slots;
+  readonly slots: RequestSlots;
   readonly stopwatch: () => number;
 }
 
 /** One connection to a provider, opened when it is needed, and every answer bounded in time, headers and body. Redirects are answers like others. */
 export class ProviderLine {
   readonly #client: Client;
-  readonly #slots: Slots;
+  readonly #slots: RequestSlots;
   readonly #stopwatch: () => number;
+  /** It did not answer when it was asked last. */
+  #isSuspect = false;
 
   /** @param endpoint an origin */
   constructor(endpoint: string, { limits, slots, stopwatch }: LineOptions) {
@@ -61,18 +65,23 @@ export class ProviderLine {
   }
 
   /** Never rejects. */
-  get(path: string, headers: Readonly<Record<string, string>>, bounds: Bounds): Promise<Exchange> {
-    return this.#slots.run(
-      () =>
-        new Promise((resolve) => {
-          const receiver = new Receiver(bounds, this.#stopwatch, resolve);
-          this.#client.dispatch({ method: 'GET', path, headers }, receiver);
-        }),
-    );
+  async get(path: string, headers: Readonly<Record<string, string>>, bounds: Bounds): Promise<Exchange> {
+    const slots = this.#isSuspect ? this.#slots.suspects : this.#slots.answering;
+    const ms = this.#isSuspect ? Math.min(bounds.ms, SUSPECT_MS) : bounds.ms;
+    const exchange = await slots.run(() => this.#exchange(path, headers, { ...bounds, ms }));
+    this.#isSuspect = exchange.kind !== 'answer';
+    return exchange;
   }
 
   close(): Promise<void> {
     return this.#client.destroy();
+  }
+
+  #exchange(path: string, headers: Readonly<Record<string, string>>, bounds: Bounds): Promise<Exchange> {
+    return new Promise((resolve) => {
+      const receiver = new Receiver(bounds, this.#stopwatch, resolve);
+      this.#client.dispatch({ method: 'GET', path, headers }, receiver);
+    });
   }
 }
 

@@ -19,3 +19,18 @@ export class Slots {
     }
   }
 }
+
+/** Share of the requests for providers that did not answer last: those that let their callers wait must not hold up the rest. */
+const SUSPECTS_SHARE = 0.25;
+
+/** Requests under way, of all providers together. */
+export interface RequestSlots {
+  readonly answering: Slots;
+  readonly suspects: Slots;
+}
+
+/** @param count at least 2 */
+export function requestSlots(count: number): RequestSlots {
+  const suspects = Math.max(1, Math.floor(count * SUSPECTS_SHARE));
+  return { answering: new Slots(Math.max(1, count - suspects)), suspects: new Slots(suspects) };
+}

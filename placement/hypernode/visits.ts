@@ -30,7 +30,7 @@ export function planVisits(plan: VisitPlan, random: Random): Visit[] {
   const part = Math.max(0, plan.until - plan.from) / count;
   const draw = (end: number): number => {
     // A visit may be late by as much as its part is long.
-    const usable = part > 0 ? Math.floor((end - plan.from) / part) - 1 : count;
+    const usable = end > plan.from ? Math.floor((end - plan.from) / part) - 1 : 1;
     const choices = Math.min(count, Math.max(1, usable));
     return Math.min(choices - 1, Math.floor(random.fraction() * choices));
   };

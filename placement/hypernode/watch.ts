@@ -5,7 +5,7 @@ import type { Assignment, Audit, Finding, Task } from '../network/messages.ts';
 import type { Clock } from '../types.ts';
 import { putChallenge, type Sight } from './challenge.ts';
 import { answerMs, timely } from './proofs.ts';
-import type { HelloSeen, ProviderProbe } from './providerProbe.ts';
+import type { HelloSeen, ProviderProbe, Unanswered } from './providerProbe.ts';
 import type { HyperNodeLimits } from './types.ts';
 import type { Visit } from './visits.ts';
 
@@ -25,6 +25,8 @@ export interface WatchOptions {
   /** False when the monitor itself seems to be cut off: a provider that does not answer is not to blame then. @param since stopwatch */
   readonly isConnected: (provider: string, since: number) => Promise<boolean>;
 }
+
+type Met = Extract<HelloSeen, { kind: 'hello' }>;
 
 /** What one monitor sees of one provider in one era. */
 export class ProviderWatch {
@@ -76,37 +78,46 @@ export class ProviderWatch {
     this.#postponed = [];
     const since = this.#options.stopwatch();
     const hello = await this.#hello();
+    const met = hello.kind !== 'hello' && due.length > 0 ? await this.#helloAgain(hello, signal) : hello;
     signal.throwIfAborted();
-    const counts = hello.kind === 'hello' || (await this.#isConnected(since));
-    signal.throwIfAborted();
-    if (!counts) {
+    if (met.kind !== 'hello' && !(await this.#isConnected(since))) {
       this.#postponed = due;
       return;
     }
+    signal.throwIfAborted();
     this.#probes += 1;
     if (hello.kind === 'hello') this.#answered += 1;
-    for (const target of due) await this.#audit(target, await this.#warmUp(hello), signal);
-    if (visit.read && hello.kind === 'hello') await this.#read(hello.session, signal);
+    if (met.kind === 'hello') await this.#examine(due, visit.read, met, signal);
+    else for (const target of due) this.#keep(target, { outcome: met.kind, elapsedMs: 0 });
   }
 
-  async #audit(index: number, hello: HelloSeen, signal: AbortSignal): Promise<void> {
+  /** Asks all that is due, of a provider that was met. */
+  async #examine(due: readonly number[], read: boolean, met: Met, signal: AbortSignal): Promise<void> {
+    let { session } = met;
+    while (due.length > 0 && this.#rttsMs.length < HELLOS_MIN) {
+      const hello = await this.#hello();
+      signal.throwIfAborted();
+      if (hello.kind !== 'hello') break;
+      ({ session } = hello);
+    }
+    for (const target of due) await this.#audit(target, session, signal);
+    if (read) await this.#read(session, signal);
+  }
+
+  async #audit(index: number, session: string, signal: AbortSignal): Promise<void> {
     const { assignment, monitor, resumed, clock, stopwatch, limits } = this.#options;
     const { provider, targets } = this.#task;
     const nonce = challengeOf(assignment.beacon, assignment.era, provider, monitor, index);
+    const challenge = { task: this.#task, target: targets[index]!, nonce };
     const since = stopwatch();
-    const sight = await putChallenge(
-      { task: this.#task, target: targets[index]!, nonce },
-      hello,
-      resumed || this.#spent.has(index),
-      {
-        probe: this.#probe,
-        hello: () => this.#hello(),
-        clock,
-        stopwatch,
-        retryMs: limits.retryMs,
-        signal,
-      },
-    );
+    const sight = await putChallenge(challenge, session, resumed || this.#spent.has(index), {
+      probe: this.#probe,
+      hello: () => this.#hello(),
+      clock,
+      stopwatch,
+      retryMs: limits.retryMs,
+      signal,
+    });
     signal.throwIfAborted();
     this.#spent.add(index);
     if (sight === undefined) return;
@@ -124,9 +135,9 @@ export class ProviderWatch {
     if (sight.outcome === 'proof') this.#latenciesMs.push(sight.times.endedAt - sight.times.startedAt);
   }
 
-  async #warmUp(hello: HelloSeen): Promise<HelloSeen> {
-    while (hello.kind === 'hello' && this.#rttsMs.length < HELLOS_MIN) hello = await this.#hello();
-    return hello;
+  async #helloAgain({ kind }: Unanswered, signal: AbortSignal): Promise<HelloSeen> {
+    if (kind === 'unreachable') await this.#options.clock.sleep(this.#options.limits.retryMs, signal);
+    return this.#hello();
   }
 
   async #hello(): Promise<HelloSeen> {

@@ -25,6 +25,7 @@ import { openStatement, type Opened, type Signed } from './signed.ts';
 const APPLICANTS_MAX = 1000;
 /** Logged statements of one party, and applications of all strangers together: the log is not theirs to fill. */
 const PARTY_CHANGES = { burst: 8, refillMs: 30_000, keysMax: 16_384 };
+const OFFSET_TTL_MS = 24 * 3_600_000;
 const APPLICATIONS = { burst: 64, refillMs: 2_000, keysMax: 1 };
 
 export interface AdmissionOptions {
@@ -45,7 +46,7 @@ export class Admission {
   readonly #clock: Clock;
   readonly #freshness = new Freshness();
   readonly #hello: HelloCheck;
-  readonly #offsets = new Map<PartyId, number>();
+  readonly #offsets = new Map<PartyId, { readonly ms: number; readonly at: number }>();
   readonly #changes = new BucketLimit(PARTY_CHANGES);
   readonly #applications = new BucketLimit(APPLICATIONS);
 
@@ -71,7 +72,7 @@ export class Admission {
     checkPlaceIsFree(this.#journal.state, signer, value.description.endpoint);
     this.#limit(signer, known?.state, value.token);
     const after = await this.#withToken(mayRise ? value.token : undefined, 'provider', async (hasToken) => {
-      await this.#hello.ask(value.description.endpoint, publicKey);
+      await this.#meet(signer, publicKey, value.description.endpoint);
       return await this.#journal.commit(() => ({
         kind: 'provider-registered',
         statement,
@@ -123,21 +124,23 @@ export class Admission {
     this.#take(opened, stream, true);
   }
 
-  /** What a provider's clock is ahead of ours by its hello, or by its last one that was heard. */
-  async clockOffset({ id, publicKey, description }: ProviderRecord): Promise<number> {
-    try {
-      const time = await this.#hello.ask(description.endpoint, publicKey);
-      this.#offsets.set(id, time - this.#clock.now());
-    } catch {
-      // It is down, and a grant that it will not see needs no right time.
+  /** What a provider's clock is ahead of ours by its last hello; one not heard lately is asked, before `until`. */
+  async clockOffset({ id, publicKey, description }: ProviderRecord, until: number): Promise<number> {
+    const known = this.#offsets.get(id);
+    const now = this.#clock.now();
+    if ((known === undefined || now - known.at > OFFSET_TTL_MS) && now < until) {
+      // One that is down will not see a grant, and needs no right time.
+      await this.#meet(id, publicKey, description.endpoint).catch(() => undefined);
     }
-    return this.#offsets.get(id) ?? 0;
+    return this.#offsets.get(id)?.ms ?? 0;
   }
 
   /** A provider is met at its address before it is approved: it may have applied long ago. @throws NetworkError */
   async approveProvider(id: PartyId): Promise<void> {
     const record = this.#journal.state.providers[id];
-    if (record?.state === 'applied') await this.#hello.ask(record.description.endpoint, record.publicKey);
+    if (record?.state === 'applied') {
+      await this.#meet(id, record.publicKey, record.description.endpoint);
+    }
     await this.#journal.commit(() => ({ kind: 'provider-command', provider: id, command: 'approve' }));
   }
 
@@ -153,13 +156,20 @@ export class Admission {
   ): Promise<ProviderRecord> {
     checkPlaceIsFree(this.#journal.state, id, endpoint);
     if (!this.#changes.take(id, this.#clock.now())) throw tooMany();
-    await this.#hello.ask(endpoint, publicKey);
+    await this.#meet(id, publicKey, endpoint);
     const after = await this.#journal.commit((state) =>
       state.providers[id]?.description.endpoint === endpoint
         ? undefined
         : { kind: 'provider-moved', statement },
     );
     return after.providers[id]!;
+  }
+
+  /** @throws NetworkError 'Refused' | 'Unavailable' */
+  async #meet(id: PartyId, publicKey: string, endpoint: string): Promise<void> {
+    const time = await this.#hello.ask(endpoint, publicKey);
+    const at = this.#clock.now();
+    this.#offsets.set(id, { ms: time - at, at });
   }
 
   #take<T extends { readonly gateway: PartyId; readonly at: number }>(

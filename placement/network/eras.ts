@@ -22,6 +22,8 @@ import { signStatement, type Signed } from './signed.ts';
 const RETRY_MS = 10_000;
 /** Providers asked for their time at once. */
 const HELLOS_MAX = 16;
+/** Share of an era that may go by with it. */
+const HELLOS_SHARE = 0.02;
 
 export interface ErasOptions {
   readonly identity: Identity;
@@ -33,11 +35,11 @@ export interface ErasOptions {
   readonly clock: Clock;
   readonly random: Random | undefined;
   readonly shardsAt: ((id: ProviderId) => Promise<number>) | undefined;
-  /** What a provider's clock is ahead of ours, in ms. */
-  clockOffset(record: ProviderRecord): Promise<number>;
+  /** What a provider's clock is ahead of ours, in ms; after `until` it is not asked any more. */
+  readonly clockOffset: (record: ProviderRecord, until: number) => Promise<number>;
   /** After an era was closed and everything that follows from it was done. */
-  onClosed(): Promise<void>;
-  onEvent(event: NetworkEvent): void;
+  readonly onClosed: () => Promise<void>;
+  readonly onEvent: (event: NetworkEvent) => void;
 }
 
 type Held = ReadonlyMap<ProviderId, Pick<Holding, 'shards' | 'bytes'>>;
@@ -53,6 +55,10 @@ export class Eras {
   #plan: OpenEraPlan | undefined;
   /** By the last inventory. */
   #held: Held = new Map();
+  /** When the last era opened that this run knows of. */
+  #lastOpenedAt = -Infinity;
+  /** Time that it took to make what was asked in it: that long, too, the next will open late. */
+  #planningMs = 0;
   #closing = false;
   #stopped = false;
   readonly #stop = new AbortController();
@@ -77,6 +83,7 @@ export class Eras {
     const { open } = this.#options.journal.state;
     await this.#files.keepOnly(open?.era);
     if (open === undefined) return;
+    this.#lastOpenedAt = open.openedAt;
     this.#plan = await this.#files.read(open.era);
     this.#held = this.#plan?.holdings ?? new Map();
     if (this.#plan === undefined && Object.keys(open.promised).length > 0) {
@@ -161,7 +168,7 @@ export class Eras {
     const holdings = await takeInventory(catalog, ids, beacon, this.#stop.signal);
     this.#held = holdings;
     await this.#releaseEmpty(holdings);
-    const closesAt = startedAt + parametersOf(state).eraMs;
+    const closesAt = startedAt + this.#planningMs + parametersOf(state).eraMs;
     const assignments = await this.#files.write(
       { era, closesAt, holdings },
       this.#planned({ era, beacon, closesAt, holdings }),
@@ -176,6 +183,8 @@ export class Eras {
       assignments: promised.filter(({ monitor }) => monitors[monitor]?.state === 'active'),
     }));
     this.#plan = { era, closesAt, assignments, holdings };
+    this.#lastOpenedAt = clock.now();
+    this.#planningMs = this.#lastOpenedAt - startedAt;
     this.#options.onEvent({ kind: 'era-opened', era, providers: ids.length, monitors: promised.length });
     return true;
   }
@@ -186,13 +195,15 @@ export class Eras {
     readonly closesAt: number;
     readonly holdings: ReadonlyMap<ProviderId, Holding>;
   }): ReturnType<typeof planEra> {
-    const { journal, identity, catalog, clockOffset, random = unforeseeable } = this.#options;
+    const { journal, identity, catalog, clock, clockOffset, random = unforeseeable } = this.#options;
     const { providers, monitors } = journal.state;
+    // Those that are down take long to say nothing: they must not hold up the era.
+    const hellosUntil = clock.now() + parametersOf(journal.state).eraMs * HELLOS_SHARE;
     const asked: PlannedProvider[] = [];
     await forEachBounded(Object.values(providers), HELLOS_MAX, async (record) => {
       const holding = era.holdings.get(record.id);
       if (holding === undefined || !serves(record) || record.state === 'disqualified') return;
-      asked.push({ record, holding, clockOffsetMs: await clockOffset(record) });
+      asked.push({ record, holding, clockOffsetMs: await clockOffset(record, hellosUntil) });
     });
     asked.sort((a, b) => order(a.record.id, b.record.id));
     const active = Object.values(monitors).filter(({ state }) => state === 'active');
@@ -210,12 +221,14 @@ export class Eras {
     }
   }
 
-  /** A provider that leaves is gone once nothing is recorded there, and has not been for an era: writes under way have ended. */
+  /**
+   * A provider that leaves is gone once nothing is recorded there, a whole era after it began to leave: whatever was being written to it
+   * then is recorded by now.
+   */
   async #releaseEmpty(holdings: Held): Promise<void> {
     const { journal, shardsAt } = this.#options;
-    const lastOpened = journal.state.closedAt ?? Infinity;
     for (const { id, state, stateSince } of Object.values(journal.state.providers)) {
-      if (state !== 'exiting' || stateSince >= lastOpened) continue;
+      if (state !== 'exiting' || stateSince >= this.#lastOpenedAt) continue;
       if ((holdings.get(id)?.shards ?? 0) > 0 || ((await shardsAt?.(id)) ?? 0) > 0) continue;
       await journal.commit((now) =>
         now.providers[id]?.state === 'exiting'

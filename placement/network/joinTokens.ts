@@ -4,6 +4,7 @@ import type { ChunkCatalog, Clock } from '../types.ts';
 import { NetworkError } from './errors.ts';
 import type { PartyId } from './identity.ts';
 import type { JoinToken } from './operator.ts';
+import { Serial } from './serial.ts';
 
 const NOTE = 'network.tokens';
 const TOKENS_MAX = 1000;
@@ -30,7 +31,7 @@ export class JoinTokens {
   readonly #clock: Clock;
   readonly #gateway: PartyId;
   /** Changes come one after another: the note is read, changed and written. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #serial = new Serial();
 
   constructor(catalog: ChunkCatalog, clock: Clock, gateway: PartyId) {
     this.#catalog = catalog;
@@ -103,13 +104,11 @@ export class JoinTokens {
   }
 
   async #change(change: (tokens: readonly Stored[]) => readonly Stored[]): Promise<void> {
-    const mine = this.#last.then(async () => {
+    await this.#serial.run(async () => {
       const tokens = await this.#read();
       const changed = change(tokens);
       if (changed !== tokens) await this.#catalog.setNote(NOTE, JSON.stringify(changed));
     });
-    this.#last = mine.catch(() => undefined);
-    await mine;
   }
 }
 

@@ -4,6 +4,7 @@ import { applyRecord } from '../oracle/state.ts';
 import type { EventLog, LogHead, LogRecord, NetworkState } from '../oracle/types.ts';
 import type { Clock } from '../types.ts';
 import { NetworkError } from './errors.ts';
+import { Serial } from './serial.ts';
 import { readSnapshot, writeSnapshot, type Snapshot } from './snapshot.ts';
 
 /** A record without its time, which the journal sets. */
@@ -30,7 +31,7 @@ export class Journal {
   readonly #clock: Clock;
   readonly #onRecord: RecordListener;
   #state: NetworkState;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #serial = new Serial();
   #broken: Error | undefined;
 
   private constructor(parts: {
@@ -87,23 +88,19 @@ export class Journal {
    * @throws NetworkError as the record is refused, or 'Unavailable' when the log could not be written
    */
   async commit(make: (state: NetworkState, at: number) => Entry | undefined): Promise<NetworkState> {
-    const mine = this.#last.then(async () => await this.#commit(make));
-    this.#last = mine.catch(() => undefined);
-    return await mine;
+    return await this.#serial.run(() => this.#commit(make));
   }
 
   /** Makes the next start quick. */
   async snapshot(): Promise<void> {
-    const mine = this.#last.then(async () => {
+    await this.#serial.run(async () => {
       if (this.#broken) return;
       await writeSnapshot(this.#folder, { head: this.#log.head(), state: this.#state });
     });
-    this.#last = mine.catch(() => undefined);
-    await mine;
   }
 
   async close(): Promise<void> {
-    await this.#last;
+    await this.#serial.idle();
     await this.#log.close();
   }
 

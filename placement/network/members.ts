@@ -33,15 +33,21 @@ export class Members {
     this.#transportFor = transportFor;
   }
 
-  /** Does what differs between the registry and the state. Calls come one after another. */
+  /**
+   * Does what differs between the registry and the state. Calls come one after another.
+   * @throws AggregateError of what failed; the rest is done, and the next call tries again
+   */
   async follow(state: NetworkState): Promise<void> {
+    const failures: unknown[] = [];
     for (const record of Object.values(state.providers)) {
-      const member = this.#members.get(record.id);
-      if (!serves(record)) {
-        if (member) await this.#dismiss(record.id);
-      } else if (member === undefined) await this.#admit(record);
-      else await this.#update(member, record);
+      try {
+        await this.#followOne(record);
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0)
+      throw new AggregateError(failures, `${failures.length} providers: ${String(failures[0])}`);
   }
 
   heartbeat(id: ProviderId): LastHeartbeat | undefined {
@@ -78,11 +84,18 @@ export class Members {
     return { version: 1, era, providers };
   }
 
+  async #followOne(record: ProviderRecord): Promise<void> {
+    const member = this.#members.get(record.id);
+    if (!serves(record)) {
+      if (member) await this.#dismiss(record.id);
+    } else if (member === undefined) await this.#admit(record);
+    else await this.#update(member, record);
+  }
+
   async #admit(record: ProviderRecord): Promise<void> {
     const { id, description } = record;
     const transport = this.#transportFor(record);
     const standing = standingOf(record);
-    this.#members.set(id, { endpoint: description.endpoint, standing, description });
     await this.#registry.admit({
       id,
       endpoint: description.endpoint,
@@ -94,6 +107,7 @@ export class Members {
       ),
       standing,
     });
+    this.#members.set(id, { endpoint: description.endpoint, standing, description });
   }
 
   async #update(member: Member, record: ProviderRecord): Promise<void> {

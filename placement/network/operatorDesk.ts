@@ -32,7 +32,7 @@ export interface OperatorDeskOptions {
   readonly clock: Clock;
   readonly ledgerRoot: () => string | undefined;
   readonly shardsAt: ((id: ProviderId) => Promise<number>) | undefined;
-  readonly durability: NetworkOperator['durability'] | undefined;
+  readonly durability: (() => ReturnType<NetworkOperator['durability']>) | undefined;
 }
 
 /** What an operator sees of the network, and does with it. */

@@ -48,7 +48,7 @@ export class NetworkService implements NetworkOperator {
 
   private constructor(options: NetworkServiceOptions, accounting: Accounting | undefined) {
     this.#options = options;
-    this.#members = new Members(options.registry, (record) => options.transportFor(record));
+    this.#members = new Members(options.registry, options.transportFor);
     this.#accounting = accounting;
   }
 
@@ -209,8 +209,8 @@ export class NetworkService implements NetworkOperator {
       chain,
       clock,
       random,
-      shardsAt: shardsAt?.bind(this.#options),
-      clockOffset: (record) => admission.clockOffset(record),
+      shardsAt,
+      clockOffset: (record, until) => admission.clockOffset(record, until),
       onClosed: () => this.#onClosed(),
       onEvent: (event) => this.#emit(event),
     });
@@ -224,12 +224,12 @@ export class NetworkService implements NetworkOperator {
       catalog,
       clock,
       ledgerRoot: () => this.#accounting?.root,
-      shardsAt: shardsAt?.bind(this.#options),
-      durability: durability?.bind(this.#options),
+      shardsAt,
+      durability,
     });
     await eras.resume();
     await this.#accounting?.begin(journal.state);
-    await members.follow(journal.state);
+    await this.#attempt('the provider registry could not follow', () => members.follow(journal.state));
     this.#isLive = true;
     await journal.commit((state) =>
       isDeepStrictEqual(state.nextParameters ?? state.parameters, parameters)

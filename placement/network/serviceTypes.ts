@@ -35,7 +35,7 @@ export interface NetworkServiceOptions {
   readonly catalog: ChunkCatalog;
   readonly registry: Membership;
   /** How shards reach a registered provider. */
-  transportFor(record: ProviderRecord): MovableTransport;
+  readonly transportFor: (record: ProviderRecord) => MovableTransport;
   readonly clock: Clock;
   /** Decides where canaries go, so it must not be foreseeable; the machine's cryptographic one when absent. */
   readonly random?: Random;
@@ -45,10 +45,10 @@ export interface NetworkServiceOptions {
   readonly ledger?: LedgerParameters;
   readonly addresses: AddressRules;
   /** Shards that a provider which leaves still has to give up; by the last inventory when absent. */
-  shardsAt?(id: ProviderId): Promise<number>;
-  durability?: NetworkOperator['durability'];
+  readonly shardsAt?: (id: ProviderId) => Promise<number>;
+  readonly durability?: () => ReturnType<NetworkOperator['durability']>;
   /** Must not throw. */
-  onEvent?(event: NetworkEvent): void;
+  readonly onEvent?: (event: NetworkEvent) => void;
 }
 
 export type NetworkEvent =

@@ -21,7 +21,7 @@ export function committeeMedian(votes: readonly Vote[], weightMax: number): numb
   return weightedMedian(weighted(votes, weightMax));
 }
 
-export function weightedMedian(values: readonly Weighted[]): number | undefined {
+function weightedMedian(values: readonly Weighted[]): number | undefined {
   const sorted = [...values].sort((a, b) => a.value - b.value);
   const half = sorted.reduce((sum, { weight }) => sum + weight, 0) / 2;
   let below = 0;

@@ -4,6 +4,8 @@ type Observed = Observation['providers'][number];
 
 /** A provider whose stored bytes are more than it says are used by no more than this share says nothing wrong: records and files differ. */
 const USED_TOLERANCE = 0.01;
+/** Bytes by which they may differ at any time: what was written or deleted since it last spoke. */
+const USED_SLACK_BYTES = 256 * 1024 * 1024;
 /** Share of the capacity by which what it tells monitors may differ from what it tells the gateway: they ask at other times. */
 const FREE_TOLERANCE = 0.1;
 
@@ -39,7 +41,7 @@ function used({ storedBytes, space }: Observed, former: Observed | undefined): n
   const claims = [space, former?.space].flatMap((said) => (said ? [said.capacity - said.free] : []));
   if (claims.length === 0) return undefined;
   const claimed = Math.max(0, ...claims);
-  return claimed >= storedBytes * (1 - USED_TOLERANCE) ? 1 : claimed / storedBytes;
+  return claimed >= storedBytes * (1 - USED_TOLERANCE) - USED_SLACK_BYTES ? 1 : claimed / storedBytes;
 }
 
 function told({ space }: Observed, monitorsFree: number | undefined): number | undefined {

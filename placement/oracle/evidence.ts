@@ -22,7 +22,7 @@ export interface Challenge {
  * 'unreachable': the monitor's word alone. 'nothing': a canary, a shard that the gateway removed, or a report that its evidence does not bear
  * out.
  */
-export type AuditFinding = 'passed' | 'late' | 'wrong' | 'missing' | 'silent' | 'unreachable' | 'nothing';
+type AuditFinding = 'passed' | 'late' | 'wrong' | 'missing' | 'silent' | 'unreachable' | 'nothing';
 
 export interface CheckedAudit {
   readonly finding: AuditFinding;

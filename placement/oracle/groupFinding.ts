@@ -2,7 +2,7 @@ import { digestQuantile, mergeDigests } from '../network/latencyDigest.ts';
 import type { PartyId } from '../network/identity.ts';
 import type { Location } from '../network/messages.ts';
 import { quantile } from './aggregate.ts';
-import type { MonitorFinding } from './findings.ts';
+import { lateShare, type MonitorFinding } from './findings.ts';
 import type { Group } from './groups.ts';
 import { refutesLocation } from './location.ts';
 import { tidy } from './tidy.ts';
@@ -64,15 +64,14 @@ function combine(
 }
 
 function possession(members: readonly MonitorFinding[]): Pick<GroupFinding, 'reached' | 'unproven'> {
-  const findings = members.flatMap(({ audits }) => audits.map(({ finding }) => finding));
-  const reached = findings.filter((finding) => finding !== 'nothing' && finding !== 'unreachable').length;
-  const unproven = findings.filter((finding) => finding === 'late' || finding === 'silent').length;
+  const audits = members.flatMap((member) => member.audits);
+  const reached = audits.filter(({ finding }) => finding !== 'nothing' && finding !== 'unreachable').length;
   return {
     reached: share(
       reached,
       sum(members, ({ assigned }) => assigned),
     ),
-    unproven: share(unproven, reached),
+    unproven: lateShare(members.filter(({ timed }) => timed).flatMap((member) => member.audits)),
   };
 }
 

@@ -5,8 +5,6 @@ import { chainLine, START, TamperedError } from './logLine.ts';
 import { HEAD_FILE, readHead, readLines, segmentName, segmentsOf, type Segment } from './logReader.ts';
 import type { EventLog, LoggedRecord, LogHead, LogRecord } from './types.ts';
 
-export type { EventLog } from './types.ts';
-
 export interface EventLogOptions {
   /** A segment that has grown to this is followed by a new one: 64 MiB. */
   readonly segmentBytes?: number;

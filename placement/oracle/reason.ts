@@ -34,12 +34,12 @@ export function reasonOf(told: Told): string {
       return `availability ${short(reputation.availability)} is below ${suspended.below}`;
     case 'late':
       return (
-        `possession not shown in time for ${reputation.erasLate} eras: ` +
-        `${short(measurement.unproven)} of ${short(measurement.reached)} audits of this era late or unanswered`
+        `possession not shown in time: ${short(integrity.timely)} of the challenges, below ${suspended.below} for ${reputation.erasLate} eras; ` +
+        `${short(measurement.unproven)} of ${short(measurement.reached)} of this era late or unanswered`
       );
     case 'recovering':
       return standing.state === 'suspended'
-        ? `${reputation.erasAvailable} of ${suspended.back} eras available again: availability ${short(reputation.availability)}`
+        ? `${reputation.erasAvailable} of ${suspended.back} eras available again: availability ${short(reputation.availability)}, in time ${short(integrity.timely)}`
         : `${reputation.erasAbove} of ${degraded.back} eras above ${degraded.above} again: score ${short(placementScore)}; ${weakest(told)}`;
     case 'vetting':
       return `${vetting(told)}; ${weakest(told)}`;

@@ -1,5 +1,6 @@
 import { betaQuantile } from './beta.ts';
 import type { Measurement } from './measure.ts';
+import { movingAverage } from './product.ts';
 import { tidy } from './tidy.ts';
 import type { OracleParameters, Reputation } from './types.ts';
 
@@ -15,62 +16,61 @@ const AUDITS_MIN = 100;
 /** Conclusive failures without which nobody is disqualified. */
 const FAILURES_MIN = 3;
 
-/** Successes and failures, faded, and audits in all. */
+/** Successes and failures, faded. */
 interface Pair {
   readonly alpha: number;
   readonly beta: number;
-  readonly audits: number;
 }
 
 /** How a provider's proofs stand. */
 export interface Integrity {
   /** What goes into the score; undefined before the first audit. */
   readonly value: number | undefined;
-  /** The score is 0: a lower bound from enough audits is at or below INTEGRITY_MIN. */
+  /** The score is 0: the lower bound of enough signed evidence is at or below INTEGRITY_MIN. */
   readonly broken: boolean;
   /** Signed evidence shows that data is lost or wrong. */
   readonly disqualifying: boolean;
   /** Mean of signed evidence. */
   readonly mean: number;
-  /** Possession is not shown in time, by the committee's word; undefined while too little is known. */
-  readonly late: boolean | undefined;
+  /** Share of challenges answered in time, lately, by the committee's word. */
+  readonly timely: number;
 }
 
-export type Evidence = Pick<
-  Reputation,
-  'alpha' | 'beta' | 'audits' | 'failures' | 'softAlpha' | 'softBeta' | 'softAudits'
->;
+export type Evidence = Pick<Reputation, 'alpha' | 'beta' | 'audits' | 'failures' | 'timely'>;
 
-/** Adds an era's audits. Its order of audits does not matter: each weighs the mean of what the era's places weigh. */
-export function addAudits(former: Evidence, era: Measurement): Evidence {
+/** Time since the last close, and the half-life of what fades with time. */
+export interface Fading {
+  readonly elapsedMs: number;
+  readonly halfLifeMs: number;
+}
+
+/**
+ * Adds an era's audits. Its order of audits does not matter: each weighs the mean of what the era's places weigh. Signed failures are
+ * remembered for a thousand audits. Lateness, which a bad hour of the network can bring about, fades as quickly as other measurements; a
+ * provider begins without any.
+ */
+export function addAudits(former: Evidence, era: Measurement, { elapsedMs, halfLifeMs }: Fading): Evidence {
   const { passed, wrong, missing } = era.audits;
-  const hard = add({ ...former, audits: 0 }, passed, wrong + missing);
-  const soft = add(
-    { alpha: former.softAlpha, beta: former.softBeta, audits: former.softAudits },
-    era.reached - era.unproven,
-    era.unproven,
-  );
+  const hard = add(former, passed, wrong + missing);
+  const timely = era.reached > 0 ? 1 - era.unproven / era.reached : undefined;
   return {
-    alpha: hard.alpha,
-    beta: hard.beta,
+    ...hard,
     audits: former.audits + passed,
     failures: former.failures + wrong + missing,
-    softAlpha: soft.alpha,
-    softBeta: soft.beta,
-    softAudits: soft.audits,
+    timely:
+      timely === undefined ? former.timely : movingAverage(former.timely, timely, elapsedMs, halfLifeMs),
   };
 }
 
 /** α ← λα + w, β ← λβ for each success, and the reverse for each failure. */
-function add({ alpha, beta, audits }: Pair, successes: number, failures: number): Pair {
+function add({ alpha, beta }: Pair, successes: number, failures: number): Pair {
   const count = successes + failures;
-  if (count <= 0) return { alpha, beta, audits };
+  if (count <= 0) return { alpha, beta };
   const faded = FADING ** count;
   const each = (WEIGHT * (1 - faded)) / (1 - FADING) / count;
   return {
     alpha: tidy(alpha * faded + successes * each),
     beta: tidy(beta * faded + failures * each),
-    audits: tidy(audits + count),
   };
 }
 
@@ -78,25 +78,25 @@ export function integrityOf(
   reputation: Evidence & Pick<Reputation, 'vetted'>,
   { vetting }: Pick<OracleParameters, 'vetting'>,
 ): Integrity {
-  const { alpha, beta, audits, failures, softAlpha, softBeta, softAudits } = reputation;
-  const auditsMin = Math.max(vetting.audits, AUDITS_MIN);
-  const hard = judge({ alpha, beta, audits: audits + failures }, auditsMin);
-  const soft = judge({ alpha: softAlpha, beta: softBeta, audits: softAudits }, auditsMin);
-  // The committee's word can only take: without a failure in it, signed evidence alone says how good a provider is.
-  const known = [hard, ...(softBeta > 0 ? [soft] : [])].filter(({ value }) => value !== undefined);
-  const mean = tidy((alpha + 1) / (alpha + beta + 2));
+  const { failures, timely } = reputation;
+  const audits = reputation.audits + failures;
+  const proven = judge(reputation, audits, Math.max(vetting.audits, AUDITS_MIN));
+  const mean = tidy((reputation.alpha + 1) / (reputation.alpha + reputation.beta + 2));
+  // The committee's word can only take.
+  const known = [proven.value, timely < 1 ? timely : undefined].filter((value) => value !== undefined);
   return {
-    value: known.length === 0 ? undefined : Math.min(...known.map(({ value }) => value!)),
-    broken: reputation.vetted && known.some(({ low }) => low),
+    value: known.length === 0 ? undefined : Math.min(...known),
+    broken: reputation.vetted && proven.low,
     disqualifying: failures >= FAILURES_MIN && mean <= INTEGRITY_MIN,
     mean,
-    late: softAudits >= auditsMin ? soft.low : undefined,
+    timely,
   };
 }
 
 /** By a uniform prior. Few audits are judged by their mean, and conclude nothing. */
 function judge(
-  { alpha, beta, audits }: Pair,
+  { alpha, beta }: Pair,
+  audits: number,
   auditsMin: number,
 ): { readonly value: number | undefined; readonly low: boolean } {
   if (audits <= 0) return { value: undefined, low: false };

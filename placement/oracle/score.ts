@@ -71,7 +71,10 @@ function judgeProvider(
   const findings = era.byProvider.get(provider.id) ?? [];
   const groups = groupFindings(era.groups, findings, provider.description.location);
   const measurement = measure(groups, findings, parameters);
-  const evidence = addAudits(provider, measurement);
+  const evidence = addAudits(provider, measurement, {
+    elapsedMs: close.elapsedMs,
+    halfLifeMs: parameters.halfLifeMs.placement,
+  });
   const integrity = integrityOf({ ...evidence, vetted: provider.vetted }, parameters);
   const components = componentsOf(provider, measurement, integrity, seen, parameters);
   const score = scoreNow(components, measurement, integrity);

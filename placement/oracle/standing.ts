@@ -2,7 +2,7 @@ import type { ProviderState } from '../types.ts';
 import type { Integrity } from './reputation.ts';
 import type { OracleParameters, ProviderRecord, Reputation } from './types.ts';
 
-/** Eras in which possession is not shown in time, after which a provider is suspended. */
+/** Eras with too little possession shown in time, after which a provider is suspended. */
 const LATE_ERAS = 3;
 const DAY_MS = 24 * 3_600_000;
 
@@ -18,7 +18,7 @@ export interface EraShown {
   readonly audits: number;
 }
 
-export type Counters = Pick<Reputation, 'erasBelow' | 'erasAbove' | 'erasAvailable' | 'erasLate' | 'vetted'>;
+type Counters = Pick<Reputation, 'erasBelow' | 'erasAbove' | 'erasAvailable' | 'erasLate' | 'vetted'>;
 
 export interface Standing {
   readonly state: ProviderState;
@@ -27,7 +27,7 @@ export interface Standing {
   readonly cause: Cause;
 }
 
-export type Cause =
+type Cause =
   | 'kept'
   | 'undecided'
   | 'integrity'
@@ -66,16 +66,17 @@ export function nextStanding(
 
 function count(provider: ProviderRecord, shown: EraShown, parameters: OracleParameters): Counters {
   const { placementScore: score, availability } = shown;
-  const { late } = shown.integrity;
+  const { timely } = shown.integrity;
+  const { suspended } = parameters;
   const run = (former: number, holds: boolean): number => (holds ? former + 1 : 0);
   return {
     erasBelow: run(provider.erasBelow, score !== undefined && score < parameters.degraded.below),
     erasAbove: run(provider.erasAbove, score !== undefined && score > parameters.degraded.above),
     erasAvailable: run(
       provider.erasAvailable,
-      availability !== undefined && availability > parameters.suspended.above && late !== true,
+      availability !== undefined && availability > suspended.above && timely > suspended.above,
     ),
-    erasLate: run(provider.erasLate, late === true),
+    erasLate: run(provider.erasLate, timely < suspended.below),
     vetted: provider.vetted || isVetted(provider, shown, parameters),
   };
 }

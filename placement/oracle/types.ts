@@ -47,7 +47,7 @@ export interface OracleParameters {
   readonly canary: { readonly accuracyMin: number; readonly window: number };
 }
 
-/** The seven parts of a score, each in [0, 1]; undefined: not measured yet, and left out of the product. */
+/** The five parts of a score, each in [0, 1]; undefined: not measured yet, and left out of the product. */
 export interface ScoreComponents {
   readonly availability: number | undefined;
   readonly integrity: number | undefined;
@@ -110,7 +110,7 @@ export interface MonitorVerdict {
   readonly agreements: readonly number[];
 }
 
-export type MonitorState = 'applied' | 'active' | 'removed';
+type MonitorState = 'applied' | 'active' | 'removed';
 
 export interface EraOutcome {
   readonly era: number;
@@ -192,10 +192,8 @@ export interface Reputation {
   readonly audits: number;
   /** Conclusive failures in all: a signed answer that is wrong, or a signed denial. */
   readonly failures: number;
-  /** The same of what monitors say without proof: answers late or not given. Shares and numbers are medians over the committee. */
-  readonly softAlpha: number;
-  readonly softBeta: number;
-  readonly softAudits: number;
+  /** EWMA of the share of challenges answered in time, by the committee's median: monitors' word, without proof. */
+  readonly timely: number;
   /** EWMA of availability. */
   readonly availability: number | undefined;
   /** Consecutive eras below the degraded bound, above its way back, and above the suspended one's. */

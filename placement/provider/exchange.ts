@@ -5,6 +5,9 @@ import type { SlowPeers, Transfer } from './slowPeers.ts';
 /** Handed to a socket at once: one that takes none of it for a whole window is too slow. */
 const PIECE_BYTES = 64 * 1024;
 
+/** Made once: an AbortController's own reason costs a stack trace. */
+const CLOSED = new Error('the exchange is over');
+
 /** One request and its answer, with the peer held to its speed in both directions. */
 export class Exchange {
   readonly request: IncomingMessage;
@@ -29,13 +32,18 @@ export class Exchange {
     response.on('error', () => undefined);
     response.once('close', () => {
       options.peers.end(this.#transfer);
-      this.#closed.abort();
+      this.#closed.abort(CLOSED);
     });
   }
 
   /** Aborts once the answer is on its way or the peer is gone. */
   get signal(): AbortSignal {
     return this.#closed.signal;
+  }
+
+  /** The sender is known, and waits for others itself. */
+  bePatient(): void {
+    this.#transfer.bePatient();
   }
 
   /** The body as it comes; not reading on holds up the peer. Rejects when the peer goes away. */

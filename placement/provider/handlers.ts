@@ -123,6 +123,7 @@ export class Handlers {
     const told = exchange.request.headers['content-length'];
     const size = told === undefined ? undefined : Math.max(0, Number(told) - HASH_BYTES);
     const grant = this.#accept(exchange, 'put', route.stored, size ?? 0);
+    exchange.bePatient();
     const lengthMax = Math.min(size ?? grant.size, SHARD_BYTES_MAX);
     const body = new PutBody(exchange.body(), lengthMax);
     try {

@@ -6,6 +6,12 @@ export interface SpeedRule {
   readonly windowMs: number;
 }
 
+/**
+ * A shard comes as fast as the gateway's own client sends: at the least that a client may send, a cell takes a quarter of an hour. A put with a
+ * grant is judged over so many windows, by so much less.
+ */
+const PATIENT_WINDOWS = 64;
+
 /** Cuts peers that keep us waiting: who holds a connection and gives or takes next to nothing. */
 export class SlowPeers {
   readonly #rule: SpeedRule;
@@ -38,10 +44,12 @@ export class SlowPeers {
 
   #look(): void {
     for (const transfer of this.#transfers) {
+      if (transfer.isPatient && transfer.waitedMs < PATIENT_WINDOWS * this.#rule.windowMs) continue;
       const { waitedMs, bytes } = transfer.closeWindow();
       // Who was not waited for during most of the window is judged at the end of the next.
       if (waitedMs * 2 <= this.#rule.windowMs) continue;
-      if (bytes * 1000 >= this.#rule.bytesPerSecondMin * waitedMs) continue;
+      const least = this.#rule.bytesPerSecondMin / (transfer.isPatient ? PATIENT_WINDOWS : 1);
+      if (bytes * 1000 >= least * waitedMs) continue;
       this.#transfers.delete(transfer);
       transfer.cut();
     }
@@ -52,6 +60,7 @@ export class SlowPeers {
 export class Transfer {
   readonly cut: () => void;
   readonly #clock: Clock;
+  #isPatient = false;
   #waitingSince: number | undefined;
   #waitedMs = 0;
   #bytes = 0;
@@ -59,6 +68,21 @@ export class Transfer {
   constructor(clock: Clock, cut: () => void) {
     this.#clock = clock;
     this.cut = cut;
+  }
+
+  /** Its peer has shown a grant for what it sends, and may take its time. */
+  get isPatient(): boolean {
+    return this.#isPatient;
+  }
+
+  bePatient(): void {
+    this.#isPatient = true;
+  }
+
+  /** Since the last window was closed. */
+  get waitedMs(): number {
+    this.#settle();
+    return this.#waitedMs;
   }
 
   /** From now on it is the peer's turn. */

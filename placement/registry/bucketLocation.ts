@@ -63,15 +63,14 @@ function bucketOf({ hostname }: URL): string {
 }
 
 function prefixOf({ pathname }: URL, about: string): string {
-  const prefix = pathname.replace(/^\/|\/$/g, '');
-  // Others would be signed in one form and sent in another by some services.
-  if (
-    !/^[A-Za-z0-9!_.'()/-]*$/.test(prefix) ||
-    /(^|\/)(\.{0,2})(\/|$)/.test(`${prefix === '' ? 'x' : prefix}`)
-  ) {
-    bad(`${about} has a prefix with other characters than letters, digits and !_.'()-`);
+  const prefix = pathname.replaceAll(/^\/|\/$/g, '');
+  if (prefix === '') return '';
+  for (const part of prefix.split('/')) {
+    if (!/^[A-Za-z0-9!_.'()-]+$/.test(part)) {
+      bad(`${about} takes a prefix of letters, digits and !_.'()- between single slashes`);
+    }
   }
-  return prefix === '' ? '' : `${prefix}/`;
+  return `${prefix}/`;
 }
 
 function parametersOf(url: URL, about: string): Readonly<Record<string, string | undefined>> {

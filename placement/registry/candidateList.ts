@@ -4,8 +4,8 @@ import type { Candidate, ProviderInfo } from '../types.ts';
 
 /** How long weights may be out of date. */
 const REFRESH_MS = 100;
-/** A weight that has moved by less is the same: a new list costs its users what they have prepared for the old one. */
-const MATERIAL_SHARE = 0.02;
+/** A weight that has moved by less is the same: a new list costs its users what they have prepared for the old one, with many providers milliseconds. */
+const MATERIAL_SHARE = 0.05;
 /** Up to so many providers, a provider that comes or goes is seen at once; among more, with the next refresh. */
 const PROMPT_MAX = 256;
 

@@ -56,21 +56,22 @@ async function openBuckets(
   known: readonly KnownProvider[],
   clock: Clock,
 ): Promise<OpenedEntries> {
-  const providers: (OpenedEntry | undefined)[] = entries.map(() => undefined);
+  const providers: OpenedEntry[] = [];
   const warnings: string[] = [];
   try {
-    await forEachBounded([...entries.entries()], BUCKETS_AT_ONCE, async ([at, entry]) => {
+    await forEachBounded(entries, BUCKETS_AT_ONCE, async (entry) => {
       const { endpoint, bucket } = entry;
       if (!bucket) return;
       const opened = await openBucket({ endpoint, bucket }, known, clock);
-      providers[at] = { entry, id: opened.id, storage: opened.storage };
+      providers.push({ entry, id: opened.id, storage: opened.storage });
       warnings.push(...opened.warnings);
     });
   } catch (error) {
     await closeAll(providers);
     throw error;
   }
-  return { providers: providers.filter((one) => one !== undefined), warnings };
+  providers.sort((a, b) => entries.indexOf(a.entry) - entries.indexOf(b.entry));
+  return { providers, warnings };
 }
 
 function refuseSameIdentity(providers: readonly OpenedEntry[]): void {
@@ -87,6 +88,6 @@ function refuseSameIdentity(providers: readonly OpenedEntry[]): void {
   }
 }
 
-async function closeAll(providers: readonly (OpenedEntry | undefined)[]): Promise<void> {
-  await Promise.all(providers.map((one) => one?.storage.close()));
+async function closeAll(providers: readonly OpenedEntry[]): Promise<void> {
+  await Promise.all(providers.map(({ storage }) => storage.close()));
 }

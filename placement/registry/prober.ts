@@ -102,14 +102,16 @@ export class Prober {
   }
 
   #run(provider: RegisteredProvider): void {
-    const isMember = provider.isMember;
-    if (isMember) this.#membersRunning++;
-    const probe = provider.probe().then(() => {
-      this.#running.delete(probe);
-      if (isMember) this.#membersRunning--;
-      this.#onProbed(provider);
-      this.#runQueue();
-    });
+    const probe = this.#probe(provider).finally(() => this.#running.delete(probe));
     this.#running.add(probe);
+  }
+
+  async #probe(provider: RegisteredProvider): Promise<void> {
+    const slots = provider.isMember ? 1 : 0;
+    this.#membersRunning += slots;
+    await provider.probe();
+    this.#membersRunning -= slots;
+    this.#onProbed(provider);
+    this.#runQueue();
   }
 }

@@ -18,6 +18,8 @@ const PROBE_DEADLINE_MS = 5_000;
 /** Space that is left free: two per cent, so that a file system does not slow down when full, but no more than this. */
 const RESERVE_SHARE = 0.02;
 const RESERVE_BYTES_MAX = 2 ** 30;
+/** Slow is who takes more than this many times as long as the median: less is in the nature of a p95 of few calls. */
+const SLOW_MEDIANS = 2;
 /** How much a slow provider's share of new shards shrinks at most. */
 const SLOW_FACTOR_MIN = 0.1;
 /** S of a registered provider that is not measured yet: a quarter of what a perfect one of its size would get. */
@@ -194,8 +196,14 @@ export class RegisteredProvider {
     const reserve = Math.min(RESERVE_BYTES_MAX, capacity * RESERVE_SHARE);
     const mayWrite = this.#standing === undefined || WRITABLE.has(this.#standing.state);
     if (!mayWrite || !this.#isReachable || free <= reserve) return 0;
-    const speed = Math.min(1, Math.max(SLOW_FACTOR_MIN, medianWriteP95Ms / this.#window.writeP95Ms()));
-    return free * this.#score() ** 2 * this.#window.writeShare() ** 2 * speed;
+    return free * this.#score() ** 2 * this.#window.writeShare() ** 2 * this.#speed(medianWriteP95Ms);
+  }
+
+  /** 1 for one that is not slow, as far as is known. */
+  #speed(medianWriteP95Ms: number): number {
+    if (!this.#window.isWriteMeasured) return 1;
+    const speed = (SLOW_MEDIANS * medianWriteP95Ms) / this.#window.writeP95Ms();
+    return Math.min(1, Math.max(SLOW_FACTOR_MIN, speed));
   }
 
   /** What no oracle judges counts as perfect. */

@@ -217,22 +217,32 @@ export class ProviderRegistry implements Providers {
     return provider?.isMember ? provider : undefined;
   }
 
-  /** Read and write p95 and rank of the median provider; of reads, among those whose latency is known, if any is. */
+  /** Of those whose latency is known, if any is. */
   #medians(): MedianProvider {
     const now = this.#clock.now();
     if (now >= this.#median.until) {
       const windows = Array.from(this.#providers.values(), ({ window }) => window);
-      const measured = windows.filter(({ isReadMeasured }) => isReadMeasured);
-      const readers = measured.length > 0 ? measured : windows;
+      const readers = orAll(
+        windows.filter(({ isReadMeasured }) => isReadMeasured),
+        windows,
+      );
+      const writers = orAll(
+        windows.filter(({ isWriteMeasured }) => isWriteMeasured),
+        windows,
+      );
       this.#median = {
         readMs: median(readers.map((window) => window.readP95Ms())),
-        writeMs: median(windows.map((window) => window.writeP95Ms())),
+        writeMs: median(writers.map((window) => window.writeP95Ms())),
         rank: median(readers.map((window) => window.expectedRank())),
         until: now + Math.max(MEDIAN_TTL_MS, windows.length * MEDIAN_TTL_MS_EACH),
       };
     }
     return this.#median;
   }
+}
+
+function orAll<T>(some: readonly T[], all: readonly T[]): readonly T[] {
+  return some.length > 0 ? some : all;
 }
 
 function median(values: number[]): number {

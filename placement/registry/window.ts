@@ -114,6 +114,11 @@ export class LiveWindow {
     return this.#write.share(this.#clock.now());
   }
 
+  /** Enough writes were lately made to know their latency. */
+  get isWriteMeasured(): boolean {
+    return this.#write.isMeasured(this.#clock.now());
+  }
+
   writeP95Ms(): number {
     return Math.max(LATENCY_FLOOR_MS, this.#write.p95(this.#clock.now()));
   }

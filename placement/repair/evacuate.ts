@@ -72,10 +72,9 @@ function isAt(record: ChunkRecord, provider: ProviderId): boolean {
 
 /** What a restart goes on with. */
 interface Position {
-  readonly after: ChunkId;
-  /** Chunks at the provider when the evacuation began, and those done since. */
+  readonly after: string;
+  /** Chunks at the provider when the evacuation began. */
   readonly total: number;
-  readonly done: number;
 }
 
 interface Pass {
@@ -114,9 +113,11 @@ class Evacuation {
   async run(): Promise<EvacuationReport> {
     const { catalog } = this.#keeper.deps;
     const position = parsePosition(await catalog.getNote(this.#note));
-    this.#total = position?.total ?? (await countShardsAt(catalog, this.#provider, this.#signal));
-    this.#before = position?.done ?? 0;
+    const now = await countShardsAt(catalog, this.#provider, this.#signal);
+    this.#total = position?.total ?? now;
+    this.#before = Math.max(0, this.#total - now);
     let after = position?.after;
+    await this.#save(after ?? '');
     let stalls = 0;
     let deaf = 0;
     for (;;) {
@@ -155,7 +156,7 @@ class Evacuation {
       after = records.at(-1)!.id;
       if (here.length > 0) await this.#save(after);
     }
-    await catalog.setNote(this.#note, this.#saved(''));
+    await this.#save('');
     return pass;
   }
 
@@ -205,6 +206,7 @@ class Evacuation {
 
   async #finish(unlisted: string | undefined): Promise<EvacuationReport> {
     await this.#keeper.deps.catalog.setNote(this.#note, '');
+    this.#progress();
     return this.#report({ emptied: true, left: 0, failed: [], unlisted });
   }
 
@@ -218,12 +220,10 @@ class Evacuation {
     return { provider: this.#provider, moved, bytes, orphans, ...end };
   }
 
-  async #save(after: ChunkId): Promise<void> {
-    await this.#keeper.deps.catalog.setNote(this.#note, this.#saved(after));
-  }
-
-  #saved(after: string): string {
-    return JSON.stringify({ after, total: this.#total, done: this.#before + this.#moved });
+  /** @param after '': the pass is over, or has not begun */
+  async #save(after: string): Promise<void> {
+    const position: Position = { after, total: this.#total };
+    await this.#keeper.deps.catalog.setNote(this.#note, JSON.stringify(position));
   }
 
   #progress(): void {
@@ -231,7 +231,7 @@ class Evacuation {
     // Writes that were under way at the beginning add to it.
     const total = Math.max(this.#total, done);
     const passedMs = this.#keeper.deps.clock.now() - this.#startedAt;
-    const etaMs = Math.round((passedMs / this.#moved) * (total - done));
+    const etaMs = Math.round((passedMs / Math.max(1, this.#moved)) * (total - done));
     this.#onProgress?.({ job: 'evacuate', done, total, bytes: this.#bytes, etaMs });
   }
 
@@ -242,10 +242,8 @@ class Evacuation {
   }
 }
 
-function parsePosition(
-  note: string | undefined,
-): (Omit<Position, 'after'> & { after?: ChunkId }) | undefined {
+function parsePosition(note: string | undefined): { after?: ChunkId; total: number } | undefined {
   if (!note) return undefined;
-  const { after, total, done } = JSON.parse(note) as Position;
-  return { total, done, ...(after && { after }) };
+  const { after, total } = JSON.parse(note) as Position;
+  return { total, ...(after && { after }) };
 }

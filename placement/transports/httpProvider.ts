@@ -14,7 +14,7 @@ import type { HttpAnswer } from './httpProviderCall.ts';
 import { ProviderLine, type Upload } from './httpProviderLine.ts';
 import { HTTP_PROVIDER_LIMITS, type HttpProviderLimits } from './httpProviderLimits.ts';
 import { messageOf, statementOf, type ExpectedProvider } from './httpProviderSession.ts';
-import { aborted } from './orAborted.ts';
+import { aborted, orAborted } from './orAborted.ts';
 import {
   TransportError,
   type Clock,
@@ -46,6 +46,8 @@ export class HttpProvider implements ShardTransport {
   readonly #options: HttpProviderOptions;
   readonly #limits: HttpProviderLimits;
   #line: ProviderLine;
+  /** Shards that are being removed, which a put must not overtake: its shard would go with the one before. */
+  readonly #removals = new Map<string, Promise<void>>();
   #isClosed = false;
 
   /** @throws RangeError for an endpoint that is no origin */
@@ -70,6 +72,8 @@ export class HttpProvider implements ShardTransport {
   async put(name: ShardName, source: ShardSource, signal?: AbortSignal): Promise<void> {
     const shard = storedName(name);
     this.#check(signal);
+    const removal = this.#removals.get(shard);
+    if (removal) await orAborted(removal, signal);
     const upload = await this.#line.upload(shard, source, signal, () => void this.#remove(shard));
     const { status } = upload.answer;
     if (status !== 200 && status !== 201) throw failureOf(upload.answer);
@@ -186,8 +190,14 @@ export class HttpProvider implements ShardTransport {
   }
 
   /** What a put that failed may have left. As good as can be: what stays is an orphan, which the sweep finds. */
-  async #remove(shard: string): Promise<void> {
-    await this.delete(parseStoredName(shard)!).catch(() => undefined);
+  #remove(shard: string): Promise<void> {
+    const removal = this.delete(parseStoredName(shard)!)
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#removals.get(shard) === removal) this.#removals.delete(shard);
+      });
+    this.#removals.set(shard, removal);
+    return removal;
   }
 
   #check(signal: AbortSignal | undefined): void {

@@ -39,7 +39,7 @@ export class HttpCall implements Watched, Dispatcher.DispatchHandler {
   readonly #limits: HttpProviderLimits;
   readonly #signal: AbortSignal | undefined;
   readonly #answer = Promise.withResolvers<HttpAnswer>();
-  readonly #ended = new AbortController();
+  #ended: AbortController | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #failure: TransportError | undefined;
   #isSettled = false;
@@ -69,6 +69,8 @@ export class HttpCall implements Watched, Dispatcher.DispatchHandler {
 
   /** Aborted as soon as there is an answer or a failure. */
   get ended(): AbortSignal {
+    this.#ended ??= new AbortController();
+    if (this.#isSettled) this.#ended.abort(ENDED);
     return this.#ended.signal;
   }
 
@@ -81,9 +83,13 @@ export class HttpCall implements Watched, Dispatcher.DispatchHandler {
   send(pool: Pool, body?: HttpBody): Promise<HttpAnswer> {
     const { method, path, headers } = this.#request;
     this.#isOneBuffer = body instanceof Uint8Array;
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
-    this.#waitFor(this.#limits.answerMs);
     this.#watch.add(this);
+    this.#waitFor(this.#limits.answerMs);
+    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (this.#signal?.aborted) {
+      this.#onAbort();
+      return this.#answer.promise;
+    }
     try {
       // undici takes any iterable; its types name the streams only.
       pool.dispatch({ method, path, headers, body: (body ?? null) as Buffer | Readable | null }, this);
@@ -221,7 +227,7 @@ export class HttpCall implements Watched, Dispatcher.DispatchHandler {
     this.#isSettled = true;
     this.#watch.delete(this);
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#ended.abort(ENDED);
+    this.#ended?.abort(ENDED);
   }
 }
 

@@ -66,7 +66,7 @@ export function messageOf<T>(schema: z.ZodType<T>, { body }: HttpAnswer): T {
 }
 
 /** For an answer with a status that nothing else is known of. */
-export function unexpected({ status }: HttpAnswer): TransportError {
+function unexpected({ status }: HttpAnswer): TransportError {
   return new TransportError('Unavailable', `the provider answered with status ${status}`);
 }
 

@@ -167,8 +167,8 @@ export class S3Bucket implements RevivableTransport {
       await uploadObject(this.#calls, this.#slots, object, signal, () => (isDecided = true));
     } catch (error) {
       if (error instanceof TransportError && error.kind === 'Conflict') return false;
-      // It may have been stored all the same. What stays is an orphan, which the sweep finds.
-      if (isDecided) void this.#remove(key, undefined).catch(() => undefined);
+      // It may have been stored all the same. The next put waits for its turn; what stays is an orphan, which the sweep finds.
+      if (isDecided) void this.#inTurn(key, () => this.#remove(key, undefined)).catch(() => undefined);
       throw error;
     }
     this.#reader.forget(key);

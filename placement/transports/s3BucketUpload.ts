@@ -13,7 +13,7 @@ import type { ShardImage } from './s3BucketImage.ts';
 import { aborted } from './orAborted.ts';
 
 /** Parts of a multipart upload, and the longest object that is sent in one piece. S3 wants 5 MiB at least for each but the last. */
-export const PART_BYTES = 8 * 1024 * 1024;
+const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 
 export interface ObjectToPut {

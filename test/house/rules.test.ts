@@ -50,7 +50,8 @@ const ARROWS: Record<string, readonly string[]> = {
   'gateway/engine': ['gateway/metadata', 'placement', 'erasure'],
   'gateway/s3': ['gateway/auth', 'gateway/engine'],
   'gateway/http': ['gateway/s3', 'gateway/auth', 'gateway/admin'],
-  'gateway/admin': [],
+  'gateway/admin': ['placement'],
+  'gateway/commands': ['gateway/admin', 'placement', 'root'],
   'gateway/network': ['placement'],
 };
 const ROOMS = new Set([...Object.keys(ARROWS), 'root']);

@@ -22,11 +22,7 @@ const nameOf = ({ domain }: ProviderInfo, level: DomainLevel): string =>
   level === 'site' ? JSON.stringify([domain.region, domain.site]) : domain[level];
 
 /** The most shards in one domain of a level, among the domains that the chosen are in. */
-export function most(
-  chosen: readonly ProviderInfo[],
-  taken: readonly ProviderInfo[],
-  level: DomainLevel,
-): number {
+function most(chosen: readonly ProviderInfo[], taken: readonly ProviderInfo[], level: DomainLevel): number {
   const counts = [...taken, ...chosen].map((info) => nameOf(info, level));
   return Math.max(0, ...chosen.map((info) => counts.filter((name) => name === nameOf(info, level)).length));
 }

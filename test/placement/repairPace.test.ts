@@ -30,9 +30,10 @@ describe('nextPace', () => {
         expect(next).toBeGreaterThanOrEqual(LIMITS.bytesPerSecondMin);
         expect(next).toBeLessThanOrEqual(LIMITS.bytesPerSecondMax);
         const slowdown = latency.p99Ms / latency.baselineMs;
-        if (slowdown > 1.2) expect(next).toBe(Math.max(1_000, now / 2));
-        else if (slowdown > 1.1) expect(next).toBe(now);
-        else expect(next).toBe(Math.min(64_000, now * 1.25));
+        let expected = Math.min(64_000, now * 1.25);
+        if (slowdown > 1.1) expected = now;
+        if (slowdown > 1.2) expected = Math.max(1_000, now / 2);
+        expect(next).toBe(expected);
       }),
     );
   });

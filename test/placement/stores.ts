@@ -46,7 +46,10 @@ export async function openTestStore({
   const { path: root, remove } = await scratch();
   const entries = Array.from({ length: directories }, (_, number) => {
     const endpoint = join(root, `p${number}`);
-    return { endpoint, domain: { region: 'r', site: sites?.[number] ?? `s${number}`, operator: `o${number}` } };
+    return {
+      endpoint,
+      domain: { region: 'r', site: sites?.[number] ?? `s${number}`, operator: `o${number}` },
+    };
   });
   const decorate = (transport: ShardTransport, { endpoint }: { endpoint: string }): ShardTransport =>
     wrap ? wrap(transport, Number(endpoint.slice(root.length + 2))) : transport;

@@ -1,6 +1,6 @@
 /** ChunkStore in memory, for tests of the rooms above placement. Shows which chunks have bytes, and can be made to fail. */
 import { PlacementError } from '#placement';
-import type { ChunkId, ChunkRecord, ChunkStore, ChunkWriter, WrittenChunk } from '#placement';
+import type { ChunkId, ChunkRecord, ChunkStore, ChunkWriter, DomainLevel, WrittenChunk } from '#placement';
 import type { Profile } from '#erasure';
 
 /** Bytes of a piece that `read` yields. */
@@ -16,6 +16,8 @@ export class MemoryChunkStore implements ChunkStore {
   /** Chunks that `delete` and `deleteUnrecorded` cannot reach. */
   unreachable = false;
   needsRepair = false;
+  /** Of chunks that are finished from now on. */
+  survives: readonly DomainLevel[] = ['site', 'operator'];
 
   async create(id: ChunkId, profile: Profile): Promise<ChunkWriter> {
     if (this.stored.has(id)) throw new Error(`Chunk id ${id} is used twice`);
@@ -95,7 +97,7 @@ class MemoryChunkWriter implements ChunkWriter {
         shards,
       },
       needsRepair: this.#store.needsRepair,
-      survives: ['site', 'operator'],
+      survives: this.#store.survives,
     };
   }
 

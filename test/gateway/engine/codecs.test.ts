@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { completedCodec, partCodec } from '../../../gateway/engine/codecs.ts';
+import type { WriteResult } from '../../../gateway/engine/types.ts';
 import { defineRecord } from '../../../gateway/metadata/records.ts';
 
 const PART = {
@@ -8,7 +9,12 @@ const PART = {
   segments: [],
 };
 const COMPLETED = { bucket: 'ef'.repeat(8), key: 'k', version: Buffer.from('version') };
-const LEVELS = [['region', 'site', 'operator'], ['operator'], [], undefined] as const;
+const LEVELS: { survives: WriteResult['survives'] }[] = [
+  { survives: ['region', 'site', 'operator'] },
+  { survives: ['operator'] },
+  { survives: [] },
+  { survives: undefined },
+];
 
 /** A record as version 1 wrote it: the last value of its row is whether sites and operators are survived. */
 function inVersion1(name: string, record: Uint8Array, kept: boolean): Uint8Array {
@@ -17,8 +23,7 @@ function inVersion1(name: string, record: Uint8Array, kept: boolean): Uint8Array
 }
 
 describe('which levels are survived', () => {
-  test.each(LEVELS)('comes back with a part and with a completed upload: %j', (...levels) => {
-    const survives = levels.length === 1 && levels[0] === undefined ? undefined : (levels as never);
+  test.each(LEVELS)('comes back with a part and with a completed upload: %j', ({ survives }) => {
     expect(partCodec.decode(partCodec.encode({ part: PART, survives }))).toEqual({ part: PART, survives });
     const completed = { ...COMPLETED, survives };
     expect(completedCodec.decode(completedCodec.encode(completed))).toEqual(completed);

@@ -38,6 +38,15 @@ describe('mapping', () => {
     },
   );
 
+  test('a failure domain that cannot be survived is 503 with Retry-After, and says so', () => {
+    const error = toS3Error(
+      new EngineError('DomainRule', 'Objects have to survive the loss of any one site'),
+    );
+    expect([error.code, error.status]).toEqual(['ServiceUnavailable', 503]);
+    expect(error.message).toContain('any one site');
+    expect(headersOf(error).get('retry-after')).toBe('1');
+  });
+
   test('a delete marker is told by headers', () => {
     const details = { deleteMarker: true, versionId: 'v1' };
     expect(headersOf(new EngineError('NoSuchKey', '', details)).get('x-amz-delete-marker')).toBe('true');

@@ -192,7 +192,7 @@ test('the chance that a third of the providers takes a chunk with it, counted ou
     let all = 0;
     let lost = 0;
     for (let set = 0; set < 2 ** providers; set++) {
-      const bits = [...set.toString(2).padStart(providers, '0')].map(Number);
+      const bits = Array.from({ length: providers }, (_, at) => (set >> at) & 1);
       if (bits.reduce((sum, bit) => sum + bit, 0) !== failed) continue;
       all++;
       if (bits.slice(0, shards).reduce((sum, bit) => sum + bit, 0) > spare) lost++;

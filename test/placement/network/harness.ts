@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createHasher } from '#erasure';
 import { createNetworkServer } from '../../../gateway/network/listener.ts';
+import type { NetworkLimits, NetworkParties } from '../../../gateway/network/types.ts';
 import { createChunkStore } from '../../../placement/chunks/chunkStore.ts';
 import { LEDGER_DEFAULTS } from '../../../placement/ledger/parameters.ts';
 import { BeaconChain, challengeOf } from '../../../placement/network/beacon.ts';
@@ -55,6 +56,8 @@ export class TestNetwork {
   readonly catalog = new TestCluster('').catalog;
   readonly events: NetworkEvent[] = [];
   readonly providers: RunningProvider[] = [];
+  /** What the listener could not answer for. */
+  readonly faults: Error[] = [];
   registry!: ProviderRegistry;
   service!: NetworkService;
   #server: Server | undefined;
@@ -134,11 +137,11 @@ export class TestNetwork {
   }
 
   /** The listener, for daemons that register on their own. */
-  async listen(): Promise<string> {
+  async listen(limits: Partial<NetworkLimits> = {}): Promise<string> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     // Asked for anew, because the service is opened anew.
     const service = (): NetworkService => this.service;
-    this.#server = createNetworkServer({
+    const parties: NetworkParties = {
       describe: () => service().describe(),
       era: () => service().era(),
       registerProvider: (statement) => service().registerProvider(statement),
@@ -146,7 +149,10 @@ export class TestNetwork {
       heartbeat: (statement) => service().heartbeat(statement),
       assignment: (statement) => service().assignment(statement),
       report: (statement) => service().report(statement),
-    }).listen(0, '127.0.0.1', () => resolve(undefined));
+    };
+    const onError = (error: Error): void => void this.faults.push(error);
+    this.#server = createNetworkServer(parties, { limits, onError });
+    this.#server.listen(0, '127.0.0.1', () => resolve(undefined));
     await promise;
     this.#url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
     return this.#url;
@@ -229,7 +235,7 @@ export class Party {
 
 export class Monitor extends Party {
   readonly #service: () => NetworkService;
-  readonly #chain = new BeaconChain(randomBytes(32));
+  #chain: BeaconChain | undefined;
   #reveals = 0;
 
   constructor(network: TestNetwork) {
@@ -238,8 +244,13 @@ export class Monitor extends Party {
   }
 
   async register(name: string, fields: Partial<HyperNodeRegistration> = {}): Promise<Standing> {
-    const registration = { operator: name, networkPrefix: name, beaconTip: this.#chain.tip, ...fields };
+    const beaconTip = fields.beaconTip ?? this.#beacons().tip;
+    const registration = { operator: name, networkPrefix: name, ...fields, beaconTip };
     return await this.#service().registerHyperNode(this.sign('register-hypernode', registration));
+  }
+
+  #beacons(): BeaconChain {
+    return (this.#chain ??= new BeaconChain(randomBytes(32)));
   }
 
   async assignment(): Promise<{ assignment: Assignment; hash: string }> {
@@ -258,7 +269,7 @@ export class Monitor extends Party {
       era: assignment.era,
       assignment: hash,
       connectivity: { checked: 4, reached: 4 },
-      reveal: this.#chain.reveal(++this.#reveals),
+      reveal: this.#beacons().reveal(++this.#reveals),
       findings,
     };
     return this.sign('report', report);

@@ -1,5 +1,7 @@
-import { cp, readFile } from 'node:fs/promises';
+import { cpSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verifyLedger } from '../../../placement/ledger/verify.ts';
 import { replay } from '../../../placement/oracle/replay.ts';
@@ -160,48 +162,30 @@ describe('network service', () => {
     await network.open();
   });
 
-  test('what a crash leaves at any moment of an era goes on to the same end', async () => {
+  test('what a crash leaves between any two records of a close goes on to the same end', async () => {
     const monitors = await populate(1);
     for (const monitor of monitors) await network.service.report(await monitor.work());
-    const { era } = network.service.state;
-    const copies: string[] = [];
-    const list = network.catalog.get.bind(network.catalog);
-    network.catalog.get = async (id) => {
-      const copy = join(network.root, `crash-${copies.length}`);
-      copies.push(copy);
-      await cp(network.folder, copy, { recursive: true });
-      return await list(id);
-    };
-    await network.nextEra();
-    network.catalog.get = list;
-    const outcome = JSON.stringify(
-      network
-        .eventsOf('era-closed')
-        .at(-1)!
-        .outcome.providers.map(({ audits }) => audits),
-    );
-    expect(copies.length).toBeGreaterThan(2);
-    const notes = new Map(network.catalog.notes);
-    for (const copy of [copies[0]!, copies.at(-1)!]) {
+    const copies = await copiesOfNextEra(network);
+    const { outcome } = network.eventsOf('era-closed').at(-1)!;
+    // Before and after the assignments, after the observation, after the close.
+    expect(copies.length).toBeGreaterThanOrEqual(4);
+    network.catalog.notes.delete('network.head');
+    for (const copy of copies) {
       await network.stop();
-      network.catalog.notes.delete('network.head');
       network.events.length = 0;
+      network.catalog.notes.delete('network.head');
       await network.open({ folder: copy });
-      const reached = network.service.state.era;
       network.service.start();
-      if (network.service.state.open?.era === era) {
-        network.clock.advance(ERA_MS);
-        await until(() => network.service.state.era > era);
-        const [closed] = network.eventsOf('era-closed');
-        expect(closed!.era).toBe(era);
-        expect(JSON.stringify(closed!.outcome.providers.map(({ audits }) => audits))).toBe(outcome);
-      } else expect(reached).toBe(era);
+      network.clock.advance(1);
+      await until(() => network.service.state.era > outcome.era && network.service.state.open !== undefined);
+      for (const { provider, audits } of outcome.providers) {
+        const { history } = await network.service.provider(provider);
+        expect(history.find(({ era }) => era === outcome.era)?.audits).toEqual(audits);
+      }
       await network.service.close();
       expect(await replay(join(copy, 'log'))).toMatchObject({ agree: true });
       expect(await verifyLedger(join(copy, 'log'), join(copy, 'ledger'))).toMatchObject({ agree: true });
     }
-    for (const [name, value] of notes) network.catalog.notes.set(name, value);
-    await network.open();
   });
 
   test('a log that lost records is noticed by the head that the catalog keeps', async () => {
@@ -236,11 +220,49 @@ describe('network service', () => {
     expect(network.registry.get(id)?.info.state).toBeDefined();
   });
 
+  test('a provider with nothing on it is not gone before a whole era has passed', async () => {
+    await populate(0);
+    const { id } = network.providers[0]!;
+    await network.service.commandProvider(id, 'drain');
+    await network.nextEra();
+    expect(network.service.state.providers[id]?.state).toBe('exiting');
+    await network.nextEra();
+    expect(network.service.state.providers[id]?.state).toBe('gone');
+  });
+
   test('with nobody registered nothing is logged', async () => {
-    const sequence = (): number => (network.service.state.era === -1 ? 0 : 1);
-    for (let i = 0; i < 5; i++) network.clock.advance(ERA_MS);
-    await until(() => true);
-    expect(sequence()).toBe(0);
+    const head = await readFile(join(network.folder, 'log', 'head.json'), 'utf8');
+    for (let i = 0; i < 5; i++) {
+      network.clock.advance(ERA_MS);
+      await pause(10);
+    }
+    expect(network.service.state.era).toBe(-1);
     expect(network.events).toEqual([]);
+    expect(await readFile(join(network.folder, 'log', 'head.json'), 'utf8')).toBe(head);
+    expect(JSON.parse(head)).toMatchObject({ sequence: 1 });
   });
 });
+
+/** Lets an era end, and keeps what is on the disk before every record. Time is asked for at the beginning of each. */
+async function copiesOfNextEra(network: TestNetwork): Promise<string[]> {
+  const copies: string[] = [];
+  const { clock } = network;
+  const now = clock.now.bind(clock);
+  let last: unknown;
+  clock.now = () => {
+    const { state } = network.service;
+    if (state !== last) {
+      last = state;
+      const copy = join(network.root, `crash-${copies.length}`);
+      copies.push(copy);
+      cpSync(network.folder, copy, { recursive: true });
+    }
+    return now();
+  };
+  try {
+    await network.nextEra();
+  } finally {
+    clock.now = now;
+  }
+  return copies;
+}

@@ -120,7 +120,7 @@ describe('the committee', () => {
   });
 
   test('drops what lies more than 3 MAD off, and keeps near values however much they agree', () => {
-    expect([...outliers([20, 20, 20, 20, 20, 2000, 0].map(one), MAX, 1)].sort()).toEqual([5, 6]);
+    expect(outliers([20, 20, 20, 20, 20, 2000, 0].map(one), MAX, 1)).toEqual(new Set([5, 6]));
     expect(outliers([20, 20, 20, 20, 20, 25, 16].map(one), MAX, 1).size).toBe(0);
     expect(outliers([1, 1, 1, 1, 2, 3, 1].map(one), MAX, 1).size).toBe(0);
   });

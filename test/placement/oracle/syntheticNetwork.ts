@@ -28,7 +28,7 @@ type EntryOf<Each> = Each extends LogRecord ? Omit<Each, 'at'> : never;
 export type Entry = EntryOf<LogRecord>;
 
 /** A hash chain as the parties hold it, short. */
-export class Chain {
+class Chain {
   readonly #values: Uint8Array[];
   #next = 2;
   constructor(seed: string) {
@@ -43,7 +43,7 @@ export class Chain {
   }
 }
 
-export interface Shard {
+interface Shard {
   readonly chunk: string;
   readonly index: number;
   readonly length: number;
@@ -89,7 +89,9 @@ export interface Monitor {
 }
 
 const SHARDS = 20;
-const CAPACITY = 1_000_000_000;
+const CAPACITY = 1_000_000_000_000;
+/** Each byte stands for so many: what is claimed and what is stored are compared with some slack. */
+const BYTES_EACH = 1_000_000;
 /** Identities are made once: the same parties in every network of a run, so that runs can be compared. */
 const identities: Identity[] = [];
 function identity(number: number): Identity {
@@ -315,7 +317,7 @@ export class SyntheticNetwork {
   }
 
   #observe({ identity, shards, conduct }: Provider): object {
-    const storedBytes = shards.reduce((sum, { length }) => sum + length, 0);
+    const storedBytes = BYTES_EACH * shards.reduce((sum, { length }) => sum + length, 0);
     return {
       provider: identity.id,
       shards: shards.length,

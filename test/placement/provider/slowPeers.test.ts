@@ -77,3 +77,17 @@ test('a transfer that has ended is not cut', async () => {
   stopping.abort();
   await running;
 });
+
+test('a sender with a grant may pause for a quarter of an hour, and is cut when nothing comes for longer', async () => {
+  const pauses = cutAfter(90, (at, transfer) => {
+    transfer.bePatient();
+    transfer.moved(at % 900 === 899 ? 256 * 1024 : 0);
+    transfer.waiting();
+  });
+  const silent = cutAfter(90, (_, transfer) => {
+    transfer.bePatient();
+    transfer.waiting();
+  });
+  expect(await pauses).toBeUndefined();
+  expect(await silent).toBe(64 * 30 - 1);
+});

@@ -55,8 +55,7 @@ function raw(response: ServerResponse, text: string): void {
 async function flood(response: ServerResponse, text: string): Promise<void> {
   const socket = response.socket!;
   while (!socket.destroyed) {
-    if (!socket.write(text))
-      await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
+    if (!socket.write(text)) await systemClock.sleep(1);
   }
 }
 
@@ -230,6 +229,24 @@ describe('time', () => {
     };
     expect((await failure(provider.put(name, cellsOf(sampleBytes(100_000))))).kind).toBe('Timeout');
     await deleted.promise;
+  });
+
+  test('what a put may have left is deleted before the same shard is put again', async () => {
+    const done: string[] = [];
+    hostile.answer = async (request, response) => {
+      if (request.method === 'DELETE') {
+        await systemClock.sleep(100);
+        done.push('deleted');
+        response.writeHead(204).end();
+      } else if (done.length === 0) await bytesOf(request);
+      else {
+        await hostile.receive(request, response);
+        done.push('stored');
+      }
+    };
+    expect((await failure(provider.put(name, wholeOf(sampleBytes(1000))))).kind).toBe('Timeout');
+    await provider.put(name, wholeOf(sampleBytes(1000)));
+    expect(done).toEqual(['deleted', 'stored']);
   });
 
   test('a source that takes its time is waited for', async () => {

@@ -43,7 +43,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await bucket.close();
-  expect(await readdir(spool.path)).toEqual([]);
   await spool.remove();
 });
 
@@ -73,6 +72,18 @@ async function keys(): Promise<string[]> {
   const listed = await gateway.client.send(new ListObjectsV2Command({ Bucket: location.bucket }));
   return (listed.Contents ?? []).map(({ Key }) => Key!);
 }
+
+test('shards on their way leave no file, however they end', async () => {
+  await stored(sampleBytes(2_000_000));
+  async function* broken(): AsyncGenerator<Uint8Array, undefined> {
+    yield sampleBytes(100_000);
+    expect(await readdir(spool.path)).toEqual([]);
+    throw new Error('broken source');
+  }
+  const source = { cells: broken(), seal: () => sealOf(sampleBytes(100_000)) };
+  expect(await failure(bucket.put(newName(), source))).toBe('Source');
+  expect(await readdir(spool.path)).toEqual([]);
+});
 
 describe('long shards', () => {
   // Longer than a part; its leaf hashes are more than the end that is asked for at first.

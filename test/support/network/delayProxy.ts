@@ -4,13 +4,15 @@ import { Transform } from 'node:stream';
 
 export interface DelayProxy {
   readonly port: number;
+  setDelay(delayMs: number): void;
   /** Refuses connections and cuts those that are open, as a machine that is down. */
   setDown(down: boolean): void;
   close(): Promise<void>;
 }
 
 /** A long way to a server: every byte arrives `delayMs` later, in each direction, whatever it belongs to. */
-export async function startDelayProxy(target: { port: number }, delayMs: number): Promise<DelayProxy> {
+export async function startDelayProxy(target: { port: number }, firstDelayMs: number): Promise<DelayProxy> {
+  let delayMs = firstDelayMs;
   const open = new Set<Socket>();
   let isDown = false;
   const server = createServer((near) => {
@@ -28,14 +30,18 @@ export async function startDelayProxy(target: { port: number }, delayMs: number)
       from.on('error', () => to.destroy());
       from.on('close', () => {
         open.delete(from);
-        to.destroy();
+        // One that ended has more on its way.
+        if (!from.readableEnded) to.destroy();
       });
-      from.pipe(delayed(delayMs)).pipe(to);
+      from.pipe(delayed(() => delayMs)).pipe(to);
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
+    setDelay(ms) {
+      delayMs = ms;
+    },
     setDown(down) {
       isDown = down;
       if (down) for (const socket of open) socket.destroy();
@@ -47,21 +53,21 @@ export async function startDelayProxy(target: { port: number }, delayMs: number)
   };
 }
 
-/** Delays each piece without holding up those behind it. */
-function delayed(delayMs: number): Transform {
-  const arrivals: { at: number; bytes: Buffer }[] = [];
+/** Delays each piece without holding up those behind it, and keeps their order. */
+function delayed(delayMs: () => number): Transform {
+  const waiting: { readonly dueAt: number; readonly bytes: Buffer }[] = [];
+  let lastDueAt = 0;
   return new Transform({
     highWaterMark: 16 * 1024 * 1024,
     transform(bytes: Buffer, _encoding, done) {
-      arrivals.push({ at: performance.now() + delayMs, bytes });
-      setTimeout(() => {
-        const due = arrivals.shift();
-        if (due) this.push(due.bytes);
-      }, delayMs);
+      const now = performance.now();
+      lastDueAt = Math.max(lastDueAt, now + delayMs());
+      waiting.push({ dueAt: lastDueAt, bytes });
+      setTimeout(() => this.push(waiting.shift()!.bytes), lastDueAt - now);
       done();
     },
     flush(done) {
-      setTimeout(done, delayMs);
+      setTimeout(done, Math.max(0, lastDueAt - performance.now()));
     },
   });
 }

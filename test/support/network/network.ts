@@ -42,6 +42,8 @@ export interface Party {
   readonly id: string;
   readonly pid: number;
   /** SIGSTOP and SIGCONT: a machine that is there and does nothing. */
+  /** What it has said on standard error. */
+  log(): string;
   pause(): void;
   resume(): void;
   kill(): Promise<void>;
@@ -149,7 +151,18 @@ function providerCommand(plan: ProviderPlan, data: string, gateway: string): str
     return [
       join(ROOT, 'gateway/main.ts'),
       'provider',
-      ...['--data', data, '--listen', '127.0.0.1:0', '--gateway', gateway, '--capacity', '20GB'],
+      ...[
+        '--data',
+        data,
+        '--listen',
+        '127.0.0.1:0',
+        '--gateway',
+        gateway,
+        '--capacity',
+        '20GB',
+        '--class',
+        'hdd',
+      ],
       ...['--region', region, '--site', site, '--operator', operator, '--log-level', 'warn'],
     ];
   }
@@ -161,7 +174,7 @@ function providerCommand(plan: ProviderPlan, data: string, gateway: string): str
     site,
     operator,
     networkPrefix: '127.0.0.0/24',
-    storageClass: 'ssd',
+    storageClass: 'hdd',
     capacity: 20e9,
     misbehaviour,
   };
@@ -193,6 +206,7 @@ async function startParty(command: readonly string[], token: string): Promise<Pa
     get pid() {
       return running.child.pid!;
     },
+    log: () => running.log(),
     pause: () => void running.child.kill('SIGSTOP'),
     resume: () => void running.child.kill('SIGCONT'),
     async kill() {
@@ -219,7 +233,7 @@ async function launch(command: readonly string[], token: string) {
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-100_000)));
   const exited = once(child, 'exit');
-  return { child, exited, id: await idOf(child, () => log) };
+  return { child, exited, log: () => log, id: await idOf(child, () => log) };
 }
 
 async function idOf(child: ChildProcess, log: () => string): Promise<string> {

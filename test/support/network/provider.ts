@@ -17,6 +17,8 @@ export type Misbehaviour =
   | { readonly kind: 'corrupts'; readonly share: number }
   /** A slow machine: everything takes that much longer, the round trip too. */
   | { readonly kind: 'slow'; readonly ms: number }
+  /** The same, from the first SIGUSR2 on. */
+  | { readonly kind: 'slows'; readonly ms: number }
   /** Off for half of every period. */
   | { readonly kind: 'flaps'; readonly periodMs: number }
   /** Says it offers far more than the bytes it has. */
@@ -30,7 +32,8 @@ export interface ProviderProcessOptions extends Omit<ProviderOptions, 'clock' | 
 
 export async function run({ misbehaviour, ...options }: ProviderProcessOptions): Promise<void> {
   const token = process.env['SHARDWAY_TOKEN'];
-  const isDelayed = misbehaviour?.kind === 'slow' || misbehaviour?.kind === 'flaps';
+  const isDelayed =
+    misbehaviour?.kind === 'slow' || misbehaviour?.kind === 'slows' || misbehaviour?.kind === 'flaps';
   const listen = isDelayed ? { host: '127.0.0.1', port: await freePort() } : options.listen;
   const proxy = isDelayed
     ? await startDelayProxy({ port: listen.port }, misbehaviour.kind === 'slow' ? misbehaviour.ms / 2 : 0)
@@ -42,8 +45,12 @@ export async function run({ misbehaviour, ...options }: ProviderProcessOptions):
     ...(proxy && { advertise: `http://127.0.0.1:${proxy.port}` }),
     clock: systemClock,
     decorate: (storage) => misbehaving(storage, misbehaviour),
+    onEvent: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
   });
   process.stdout.write(`${JSON.stringify({ id: provider.id, endpoint: provider.endpoint })}\n`);
+  if (proxy && misbehaviour?.kind === 'slows') {
+    process.on('SIGUSR2', () => proxy.setDelay(misbehaviour.ms / 2));
+  }
   const flapping = new AbortController();
   if (proxy && misbehaviour?.kind === 'flaps') void flap(proxy, misbehaviour.periodMs, flapping.signal);
   await new Promise<void>((resolve) => process.once('SIGTERM', () => resolve()));

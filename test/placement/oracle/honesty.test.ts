@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { SyntheticNetwork, type Alter, type Conduct } from './syntheticNetwork.ts';
+
+/** Providers that differ, so that there is something to agree on. */
+const MIXED: readonly Conduct[] = [
+  {},
+  {},
+  {},
+  { late: true },
+  { up: 0.5 },
+  { lost: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] },
+];
+const alwaysOk: Alter = (findings) =>
+  findings.map((finding) => ({
+    ...finding,
+    answered: finding.probes,
+    audits: finding.audits.map((audit) => ({ ...audit, outcome: 'ok' as const })),
+  }));
+
+describe('monitors', () => {
+  test('one that says “ok” of everything is removed by its canaries, and its reports are taken no more', () => {
+    const net = new SyntheticNetwork({ providers: [{}, {}, {}, {}], monitors: 8 });
+    net.monitors[3]!.alter = alwaysOk;
+    let eras = 0;
+    while (net.monitorOf(3).state === 'active' && eras < 20) {
+      net.era();
+      eras++;
+    }
+    expect(net.monitorOf(3)).toMatchObject({ state: 'removed' });
+    expect(net.monitorOf(3).canaries.length).toBeGreaterThanOrEqual(10);
+    expect(net.monitorOf(3).reason).toMatch(/canaries reported right/);
+    expect(net.monitorOf(0)).toMatchObject({ state: 'active' });
+    const [verdict] = net.era();
+    expect(verdict!.groups).toHaveLength(7);
+    expect(net.state.open).toBeUndefined();
+  });
+
+  test('false reports weigh like wrong canaries', () => {
+    const net = new SyntheticNetwork({ providers: [{ late: true }, { silent: true }], monitors: 7 });
+    net.monitors[0]!.alter = (findings) =>
+      findings.map((finding) => ({
+        ...finding,
+        audits: finding.audits.map(({ evidence: _evidence, ...audit }) =>
+          audit.outcome === 'silent' ? { ...audit, outcome: 'ok' as const } : audit,
+        ),
+      }));
+    for (let era = 0; era < 4; era++) net.era();
+    expect(net.monitorOf(0)).toMatchObject({ state: 'removed' });
+    expect(net.monitorOf(1)).toMatchObject({ state: 'active' });
+  });
+
+  test('agreement by chance is flagged, not punished: praise without looking earns 0', () => {
+    const net = new SyntheticNetwork({ providers: MIXED, monitors: 7 });
+    // It passes canaries by luck or leak, and says of everything else what others like to hear.
+    net.monitors[2]!.alter = (findings) =>
+      findings.map((finding) => ({
+        ...finding,
+        answered: finding.probes,
+        audits: finding.audits.filter(({ outcome }) => outcome === 'ok'),
+      }));
+    for (let era = 0; era < 8; era++) net.era();
+    expect(net.monitorOf(2).agreements).toEqual(Array.from({ length: 8 }, () => 0));
+    expect(net.monitorOf(2)).toMatchObject({ state: 'active' });
+    expect(net.monitorOf(2).reason).toMatch(/no more than by chance/);
+    for (const honest of [0, 1, 3, 4, 5, 6]) {
+      expect(Math.min(...net.monitorOf(honest).agreements)).toBeGreaterThan(0.05);
+      expect(net.monitorOf(honest).reason).toBe('reported');
+    }
+  });
+
+  test('where everyone is well nobody is judged by agreement', () => {
+    const net = new SyntheticNetwork({ providers: [{}, {}, {}], monitors: 7 });
+    net.era();
+    expect(net.monitorOf(0).agreements).toEqual([]);
+    expect(net.monitorOf(0).last!.agreement).toBeUndefined();
+  });
+
+  test('those of one group do not vouch for each other', () => {
+    const net = new SyntheticNetwork({ providers: MIXED, monitors: 0 });
+    net.addMonitor(0, { operator: 'ring' });
+    net.addMonitor(1, { operator: 'ring' });
+    net.era();
+    expect(net.monitorOf(0).last!.reported).toBe(true);
+    expect(net.monitorOf(0).last!.agreement).toBeUndefined();
+  });
+
+  test('one that did not report is said so', () => {
+    const net = new SyntheticNetwork({ providers: [{}], monitors: 7 });
+    net.monitors[0]!.quiet = true;
+    net.era();
+    expect(net.monitorOf(0).last).toMatchObject({ reported: false, connected: false, state: 'active' });
+  });
+});
