@@ -48,5 +48,5 @@ export interface Run {
   readonly name: string;
   /** Seconds a full run takes, about: for the ETA only. */
   readonly seconds: number;
-  readonly go: (context: RunContext) => RunResult;
+  readonly go: (context: RunContext) => RunResult | Promise<RunResult>;
 }

@@ -20,8 +20,11 @@ const PER_MONITOR_MIN = 3;
 const LARGE_NETWORK = 1000;
 /** Most of a run of leaves that throughput is measured by: 1 MiB. */
 const RUN_LEAVES = 64;
-/** Number of the challenge that a run is drawn by: beyond all targets. */
+/** A shorter run would measure the round trip: no throughput is better than a wrong one. */
+const RUN_LEAVES_MIN = 16;
+/** Number of the first challenge that a run is drawn by: beyond all targets; and how many are tried for a shard that is long enough. */
 const RUN_NUMBER = 1_000_000;
+const RUN_TRIES = 8;
 /** A grant outlives its era by this: a request under way at the close may end. */
 const GRANT_SLACK_MS = 60_000;
 /** Shards of the sample that are looked at for one that is still where it was. */
@@ -224,9 +227,23 @@ async function planThroughput(
   monitor: MonitorRecord,
   provider: PlannedProvider,
 ): Promise<Task['throughput']> {
-  const challenge = challengeOf(inputs.beacon, inputs.era, provider.record.id, monitor.id, RUN_NUMBER);
-  const shard = await findShard(inputs, provider, challenge);
-  if (shard === undefined) return undefined;
+  for (let number = RUN_NUMBER; number < RUN_NUMBER + RUN_TRIES; number++) {
+    const challenge = challengeOf(inputs.beacon, inputs.era, provider.record.id, monitor.id, number);
+    const shard = await findShard(inputs, provider, challenge);
+    if (shard === undefined) return undefined;
+    if (shard.length >= RUN_LEAVES_MIN * LEAF_BYTES)
+      return runOf(inputs, monitor, provider, shard, challenge);
+  }
+  return undefined;
+}
+
+function runOf(
+  inputs: EraPlanInputs,
+  monitor: MonitorRecord,
+  provider: PlannedProvider,
+  shard: NonNullable<Awaited<ReturnType<typeof findShard>>>,
+  challenge: string,
+): Task['throughput'] {
   const leaves = Math.ceil(shard.length / LEAF_BYTES);
   const count = Math.min(RUN_LEAVES, leaves);
   const first = Math.min(leafOf(challenge, shard.length), leaves - count);

@@ -59,6 +59,8 @@ export class Eras {
   #lastOpenedAt = -Infinity;
   /** Time that it took to make what was asked in it: that long, too, the next will open late. */
   #planningMs = 0;
+  /** Taken from the chain for an era that is not open yet. */
+  #reveal: string | undefined;
   #closing = false;
   #stopped = false;
   readonly #stop = new AbortController();
@@ -145,8 +147,8 @@ export class Eras {
   async #step(): Promise<void> {
     const { clock, journal } = this.#options;
     if (this.closesAt === undefined) {
-      if (await this.#open()) return;
-      await this.#wakeup.wait(clock, journal.state.parameters.eraMs);
+      if (hasParties(journal.state)) await this.#open();
+      else await this.#wakeup.wait(clock, journal.state.parameters.eraMs);
     } else if (clock.now() < this.closesAt) {
       await this.#wakeup.wait(clock, this.closesAt - clock.now());
     } else {
@@ -154,14 +156,13 @@ export class Eras {
     }
   }
 
-  /** False when there is nobody to ask and nobody to ask about. */
-  async #open(): Promise<boolean> {
+  async #open(): Promise<void> {
     const { journal, chain, catalog, clock } = this.#options;
     const { state } = journal;
-    if (!hasParties(state)) return false;
     const startedAt = clock.now();
     const era = state.era + 1;
-    const reveal = await chain.reveal();
+    // Tried again, it is the same value: the chain has an end, and its gaps a bound.
+    const reveal = (this.#reveal ??= await chain.reveal());
     const beacon = beaconAfter(state, reveal);
     const providers = Object.values(state.providers).filter(serves);
     const ids = providers.map(({ id }) => id);
@@ -175,6 +176,7 @@ export class Eras {
     );
     const promised = assignments.map(({ monitor, hash }) => ({ monitor, hash }));
     this.#stop.signal.throwIfAborted();
+    this.#plan = { era, closesAt, assignments, holdings };
     await journal.commit(({ monitors }) => ({
       kind: 'era-opened',
       era,
@@ -182,11 +184,10 @@ export class Eras {
       reveal,
       assignments: promised.filter(({ monitor }) => monitors[monitor]?.state === 'active'),
     }));
-    this.#plan = { era, closesAt, assignments, holdings };
+    this.#reveal = undefined;
     this.#lastOpenedAt = clock.now();
     this.#planningMs = this.#lastOpenedAt - startedAt;
     this.#options.onEvent({ kind: 'era-opened', era, providers: ids.length, monitors: promised.length });
-    return true;
   }
 
   async *#planned(era: {

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { chunkLayout, createHasher } from '#erasure';
-import type { ChunkCatalog, ChunkRecord, ProviderId } from '../types.ts';
+import { parseReason } from '../repair/reasons.ts';
+import type { ChunkCatalog, ChunkId, ChunkRecord, ProviderId } from '../types.ts';
 import { ShardSample, type SealedSample } from './shardSample.ts';
 
 const hasher = createHasher();
@@ -34,9 +35,11 @@ export async function takeInventory(
   for (let after: string | undefined; ;) {
     signal?.throwIfAborted();
     const page = await catalog.list(after, PAGE);
-    for (const record of page) count(record, counts, seed);
-    after = page.at(-1)?.id;
-    if (after === undefined) break;
+    const last = page.at(-1)?.id;
+    if (last === undefined) break;
+    const late = await lateChunks(catalog, after, last);
+    for (const record of page) count(record, counts, late.has(record.id) ? undefined : seed);
+    after = last;
     // Requests go before the inventory.
     await turn();
   }
@@ -57,21 +60,42 @@ class Count {
   }
 }
 
-/** A provider holds one shard of a chunk, so the chunk's hash is key enough. */
-function count(record: ChunkRecord, counts: ReadonlyMap<ProviderId, Count>, seed: Buffer): void {
+/**
+ * Those in (after, last] of which a shard may never have become durable where the record places it: it cannot be asked for. Read after the
+ * records, because both become visible at once.
+ */
+async function lateChunks(
+  catalog: ChunkCatalog,
+  after: ChunkId | undefined,
+  last: ChunkId,
+): Promise<ReadonlySet<ChunkId>> {
+  const late = new Set<ChunkId>();
+  for (let from = after; ;) {
+    const entries = await catalog.repairEntries(from, PAGE);
+    for (const { id, reason } of entries) {
+      if (id <= last && parseReason(reason).kind === 'late') late.add(id);
+    }
+    from = entries.at(-1)?.id;
+    if (from === undefined || from >= last) return late;
+  }
+}
+
+/**
+ * A provider holds one shard of a chunk, so the chunk's hash is key enough.
+ * @param seed undefined: counted, and not sampled
+ */
+function count(record: ChunkRecord, counts: ReadonlyMap<ProviderId, Count>, seed: Buffer | undefined): void {
+  const length = chunkLayout(record.length, record.profile, record.cell).shardLength;
   let key: number | undefined;
   let chunk: Buffer | undefined;
-  let length = 0;
   record.shards.forEach((place, index) => {
     const found = place && counts.get(place.provider);
     if (found === undefined) return;
-    if (chunk === undefined || key === undefined) {
-      chunk = Buffer.from(record.id, 'hex');
-      key = Buffer.from(hasher.hash(Buffer.concat([seed, chunk]))).readUIntBE(0, 6);
-      length = chunkLayout(record.length, record.profile, record.cell).shardLength;
-    }
     found.shards += 1;
     found.bytes += length;
+    if (seed === undefined) return;
+    chunk ??= Buffer.from(record.id, 'hex');
+    key ??= Buffer.from(hasher.hash(Buffer.concat([seed, chunk]))).readUIntBE(0, 6);
     found.sample.add(key, chunk, index, length);
   });
 }

@@ -107,7 +107,7 @@ describe('era plan', () => {
   });
 
   test('every target has a grant for its monitor, its shard and its time by the provider’s clock', async () => {
-    const inputs = network(3, 10, 2);
+    const inputs = network(3, 64, 2);
     for (const { assignment, logged } of await plan(inputs)) {
       for (const { provider, targets, throughput } of assignment.tasks) {
         for (const { grant, chunk, index } of targets) {
@@ -125,6 +125,12 @@ describe('era plan', () => {
         );
         expect(grantOf(throughput!.grant)).toMatchObject({ op: 'get', size: throughput!.count });
       }
+    }
+  });
+
+  test('throughput is not measured by shards that are too short for it', async () => {
+    for (const { assignment } of await plan(network(3, 10, 2))) {
+      expect(assignment.tasks.map(({ throughput }) => throughput)).toEqual([undefined, undefined, undefined]);
     }
   });
 

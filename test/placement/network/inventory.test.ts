@@ -4,7 +4,7 @@ import { chunkLayout, createHasher } from '#erasure';
 import { takeInventory } from '../../../placement/network/inventory.ts';
 import { ShardSample } from '../../../placement/network/shardSample.ts';
 import { seededRandom } from '../../../placement/time.ts';
-import type { ChunkCatalog, ChunkRecord } from '../../../placement/types.ts';
+import type { ChunkCatalog, ChunkRecord, RepairEntry } from '../../../placement/types.ts';
 
 const hasher = createHasher();
 const BEACON = 'b'.repeat(64);
@@ -19,11 +19,14 @@ function record(number: number, providers: readonly string[], length: number): C
   return { id, profile: { data: 2, parity: 1 }, length, cell: 16_384, generation: 1, shards };
 }
 
-function catalogOf(records: readonly ChunkRecord[]): ChunkCatalog {
+function catalogOf(records: readonly ChunkRecord[], queue: readonly RepairEntry[] = []): ChunkCatalog {
+  const entries = [...queue].sort((a, b) => (a.id < b.id ? -1 : 1));
   const sorted = [...records].sort((a, b) => (a.id < b.id ? -1 : 1));
   return {
     list: async (after: string | undefined, limit: number) =>
       sorted.filter(({ id }) => after === undefined || id > after).slice(0, limit),
+    repairEntries: async (after: string | undefined, limit: number) =>
+      entries.filter(({ id }) => after === undefined || id > after).slice(0, limit),
   } as ChunkCatalog;
 }
 
@@ -97,6 +100,19 @@ describe('inventory', () => {
       }
     }
     expect(inventory.has('d')).toBe(false);
+  });
+
+  test('a chunk that was written without all its shards is counted, and not asked for until it is repaired', async () => {
+    const records = Array.from({ length: 900 }, (_, i) => record(i, ['a', 'b', 'c'], 1000));
+    const queue = records.flatMap(({ id }, i): RepairEntry[] => {
+      if (i % 3 === 0) return [{ id, reason: 'written with missing shards' }];
+      return i % 3 === 1 ? [{ id, reason: 'shard 1: NotFound' }] : [];
+    });
+    const { shards, sample } = (await takeInventory(catalogOf(records, queue), ['a'], BEACON)).get('a')!;
+    const late = new Set(queue.filter(({ reason }) => reason.startsWith('written')).map(({ id }) => id));
+    const sampled = Array.from({ length: sample.size }, (_, at) => sample.at(at).chunk);
+    expect(shards).toBe(900);
+    expect(sampled.sort()).toEqual(records.flatMap(({ id }) => (late.has(id) ? [] : [id])).sort());
   });
 
   test('another beacon leads to another order, the same one to the same', async () => {

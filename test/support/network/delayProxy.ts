@@ -55,19 +55,24 @@ export async function startDelayProxy(target: { port: number }, firstDelayMs: nu
 
 /** Delays each piece without holding up those behind it, and keeps their order. */
 function delayed(delayMs: () => number): Transform {
-  const waiting: { readonly dueAt: number; readonly bytes: Buffer }[] = [];
+  const waiting: Buffer[] = [];
   let lastDueAt = 0;
+  let onEmpty: (() => void) | undefined;
   return new Transform({
     highWaterMark: 16 * 1024 * 1024,
     transform(bytes: Buffer, _encoding, done) {
       const now = performance.now();
       lastDueAt = Math.max(lastDueAt, now + delayMs());
-      waiting.push({ dueAt: lastDueAt, bytes });
-      setTimeout(() => this.push(waiting.shift()!.bytes), lastDueAt - now);
+      waiting.push(bytes);
+      setTimeout(() => {
+        this.push(waiting.shift()!);
+        if (waiting.length === 0) onEmpty?.();
+      }, lastDueAt - now);
       done();
     },
     flush(done) {
-      setTimeout(done, Math.max(0, lastDueAt - performance.now()));
+      onEmpty = done;
+      if (waiting.length === 0) done();
     },
   });
 }

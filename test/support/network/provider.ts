@@ -45,7 +45,8 @@ export async function run({ misbehaviour, ...options }: ProviderProcessOptions):
     ...(proxy && { advertise: `http://127.0.0.1:${proxy.port}` }),
     clock: systemClock,
     decorate: (storage) => misbehaving(storage, misbehaviour),
-    onEvent: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
+    onEvent: (event) =>
+      process.stderr.write(`${JSON.stringify('error' in event ? { ...event, error: String(event.error) } : event)}\n`),
   });
   process.stdout.write(`${JSON.stringify({ id: provider.id, endpoint: provider.endpoint })}\n`);
   if (proxy && misbehaviour?.kind === 'slows') {
