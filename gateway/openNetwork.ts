@@ -4,6 +4,7 @@ import {
   LEDGER_DEFAULTS,
   NetworkService,
   ORACLE_DEFAULTS,
+  isLoopbackHost,
   openIdentity,
   systemClock,
 } from '#placement';
@@ -47,6 +48,7 @@ export async function openNetwork(parts: NetworkParts): Promise<OpenNetwork | un
   if (address === undefined) return undefined;
   const identity = await openIdentity(join(config.data, 'keys', 'network-identity.pem'));
   let listeners: () => readonly Address[] = () => [];
+  const addresses = { allowPrivate: isLoopbackHost(address.host), listeners: () => listeners() };
   const service = await NetworkService.open({
     identity,
     folder: join(config.data, 'network'),
@@ -58,11 +60,12 @@ export async function openNetwork(parts: NetworkParts): Promise<OpenNetwork | un
         provider: { id, publicKey },
         gateway: identity,
         clock: systemClock,
+        addresses,
       }),
     clock: systemClock,
     parameters: oracleParameters(config),
     ledger: LEDGER_DEFAULTS,
-    addresses: { allowPrivate: isLoopback(address.host), listeners: () => listeners() },
+    addresses,
     shardsAt: parts.shardsAt,
     durability: parts.durability,
     onEvent: (event) => logEvent(log, event),
@@ -98,10 +101,6 @@ function oracleParameters({ eraMs, vetting, monitorGroups }: Config): OraclePara
     groupsMin: monitorGroups,
     halfLifeMs: { placement: placement * scale, settlement: settlement * scale },
   };
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
 function logEvent(log: Logger, event: NetworkEvent): void {

@@ -21,6 +21,8 @@ export { NetworkService } from './network/service.ts';
 export { asRepair } from './network/observed.ts';
 export type { NetworkEvent } from './network/serviceTypes.ts';
 export type * from './network/operator.ts';
+export { isLoopbackHost } from './network/addressRules.ts';
+export type { NetworkErrorKind } from './network/errors.ts';
 export { openIdentity } from './network/identity.ts';
 export { locationSchema, type Finding, type Location, type Report } from './network/messages.ts';
 export { HttpProvider } from './transports/httpProvider.ts';

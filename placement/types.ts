@@ -221,8 +221,15 @@ export interface ChunkCatalog {
   compareAndSet(expected: ChunkRecord, next: ChunkRecord): Promise<boolean>;
   /** Pages over all chunk records in order of id. */
   list(after: ChunkId | undefined, limit: number): Promise<ChunkRecord[]>;
-  /** Idempotent; survives a restart. */
-  enqueueRepair(id: ChunkId, reason: string): Promise<void>;
+  /**
+   * Idempotent; survives a restart. With `join`, which is pure, an entry that is there already gets the reason made of the one it gives and
+   * the new one, atomically; without, the new one.
+   */
+  enqueueRepair(
+    id: ChunkId,
+    reason: string,
+    join?: (given: string, reason: string) => string,
+  ): Promise<void>;
   /** Idempotent. With `reason`, only while the entry still gives it: what was found meanwhile stays queued. */
   dequeueRepair(id: ChunkId, reason?: string): Promise<void>;
   repairQueue(after: ChunkId | undefined, limit: number): Promise<ChunkId[]>;
@@ -340,6 +347,10 @@ export interface Providers {
   report(id: ProviderId, outcome: CallOutcome): void;
   /** Bytes of new shards that are on their way to a provider: they count as its load for a while. */
   noteLoad(id: ProviderId, bytes: number): void;
+  /** Puts to a provider that have not ended, whoever began them: their shards may still come to be there. */
+  openPuts(id: ProviderId): number;
+  /** Providers at which a put or delete of the chunk has failed lately: one of its shards may lie there that no record names. */
+  strays(chunk: ChunkId): readonly ProviderId[];
   /** Larger is better: expected speed and reliability of a read now. 0 for one whose breaker is open. */
   readRank(id: ProviderId): number;
   /** Milliseconds after which a read of this provider is hedged: its p95, bounded. */

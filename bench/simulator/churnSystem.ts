@@ -142,7 +142,8 @@ export class ChurnSystem {
       this.#counts.shardLosses++;
       const healthy = --this.#healthy[chunk]!;
       if (healthy < this.#sample.profile.data) this.#lose(chunk);
-      else if (healthy <= this.#setting.repairAt && Number.isNaN(this.#fellAt[chunk])) this.#fellAt[chunk] = now;
+      else if (healthy <= this.#setting.repairAt && Number.isNaN(this.#fellAt[chunk]))
+        this.#fellAt[chunk] = now;
       hit.push(chunk);
     }
     return hit;

@@ -1,7 +1,7 @@
 import { seededRandom, type Random } from '#placement';
 import { scoreOf } from '../../placement/oracle/product.ts';
 import { GOOD, MONITORS, OracleLab, PROBES, type Seen } from './lab.ts';
-import { mean } from './statistics.ts';
+import { deviation, mean } from './statistics.ts';
 import { lineChart } from './svg.ts';
 import type { Check, Run, RunContext, RunResult } from './types.ts';
 
@@ -13,7 +13,12 @@ const COLLUDERS_MAX = 4;
 /** Scores may move by this much: honest monitors differ by about as much. */
 const TOLERANCE = 0.02;
 
-const SMEAR: Seen = { answered: 0, latencyMs: 1000, bytesPerSecond: 1e5, audits: GOOD.audits.map(() => 'silent' as const) };
+const SMEAR: Seen = {
+  answered: 0,
+  latencyMs: 1000,
+  bytesPerSecond: 1e5,
+  audits: GOOD.audits.map(() => 'silent' as const),
+};
 const PRAISE: Seen = GOOD;
 
 function honest(up: number, latencyMs: number, random: Random): Seen {
@@ -31,6 +36,8 @@ interface Outcome {
   readonly goodPlain: number;
   readonly badPlain: number;
   readonly removed: number;
+  /** Standard deviation of what single honest monitors would make of the bad. */
+  readonly scatter: number;
 }
 
 /** The first half of the providers is good. @param colluders monitors that smear the good and praise the bad */
@@ -40,6 +47,7 @@ function simulate(colluders: number, { quick, seed, progress }: RunContext): Out
   const lab = new OracleLab({ providers: 2 * each });
   lab.warmUp(20);
   const plain: { good: number[]; bad: number[] } = { good: [], bad: [] };
+  const single: number[] = [];
   const isGood = (provider: number): boolean => provider < each;
   let last = lab.era(() => GOOD);
   for (let era = 0; era < eras; era++) {
@@ -55,6 +63,7 @@ function simulate(colluders: number, { quick, seed, progress }: RunContext): Out
     if (era < eras - 12) continue;
     for (const [provider, seen] of said.entries()) {
       plain[isGood(provider) ? 'good' : 'bad'].push(plainScore(seen, lab));
+      if (!isGood(provider)) single.push(plainScore([seen.at(-1)!], lab));
     }
     progress((colluders + (era + 1) / eras) / (COLLUDERS_MAX + 1));
   }
@@ -66,6 +75,7 @@ function simulate(colluders: number, { quick, seed, progress }: RunContext): Out
     bad: mean(scores.slice(each)),
     goodPlain: mean(plain.good),
     badPlain: mean(plain.bad),
+    scatter: deviation(single),
     removed: monitors.filter(({ state }) => state === 'removed').length,
   };
 }
@@ -109,7 +119,7 @@ function checks(outcomes: readonly Outcome[]): Check[] {
 function noteOf({ good, bad }: Outcome, none: Outcome): string {
   return (
     `The median keeps liars inside the range of the honest, and pushes it to that range's edge: with ${(none.good - good).toFixed(3)} taken from ` +
-    `the good and ${(bad - none.bad).toFixed(3)} given to the bad, no more than an honest monitor's own scatter.`
+    `the good and ${(bad - none.bad).toFixed(3)} given to the bad. One honest monitor's score of the bad scatters by ${none.scatter.toFixed(3)} (standard deviation) at this many probes.`
   );
 }
 
@@ -130,7 +140,14 @@ function go(context: RunContext): RunResult {
     tables: [
       {
         title: 'Mean score for placement',
-        columns: ['colluders', 'good, oracle', 'good, plain mean', 'bad, oracle', 'bad, plain mean', 'monitors removed'],
+        columns: [
+          'colluders',
+          'good, oracle',
+          'good, plain mean',
+          'bad, oracle',
+          'bad, plain mean',
+          'monitors removed',
+        ],
         rows: outcomes.map(({ colluders, good, goodPlain, bad, badPlain, removed }) => [
           `${colluders} of ${MONITORS}`,
           good,

@@ -183,7 +183,7 @@ export class OracleLab {
     if (audit === undefined) {
       const evidence = this.#evidence(this.providers[provider]!, this.#monitors[monitor]!.id, at, outcome);
       const elapsedMs = outcome === 'late' || outcome === 'silent' ? LATE_MS : 15;
-      audit = { target: at, outcome, elapsedMs, ...(evidence && { evidence }) };
+      audit = { target: at, outcome, elapsedMs, ...(evidence === undefined ? {} : { evidence }) };
       this.#answers.set(key, audit);
     }
     return audit;

@@ -41,7 +41,10 @@ interface Trace {
   readonly first: Map<string, Map<number, number>>;
 }
 
-function simulate(context: RunContext, weighed: WeighedProvider): { traces: Trace[]; each: number; eras: number } {
+function simulate(
+  context: RunContext,
+  weighed: WeighedProvider,
+): { traces: Trace[]; each: number; eras: number } {
   const [each, eras] = context.quick ? [4, 30] : [12, 240];
   const random = seededRandom(context.seed + 2);
   const lab = new OracleLab({ providers: KINDS.length * each });
@@ -138,7 +141,16 @@ async function go(context: RunContext): Promise<RunResult> {
     tables: [
       {
         title: 'Hours to each state (median), and share of new data',
-        columns: ['kind', 'degraded', 'suspended', 'disqualified', 'share after 6 h', '24 h', `${eras} h`, 'score at the end'],
+        columns: [
+          'kind',
+          'degraded',
+          'suspended',
+          'disqualified',
+          'share after 6 h',
+          '24 h',
+          `${eras} h`,
+          'score at the end',
+        ],
         rows: traces.map((trace) => [
           trace.kind.name,
           hoursTo(trace, 'degraded', each),

@@ -154,7 +154,10 @@ export class LossFleet {
   /** Steps until the next death. */
   #life(): number {
     const { model, shape } = this.#setting;
-    const years = shape === 1 ? exponential(this.#random, 1 / model.lossRate) : weibull(this.#random, 1 / model.lossRate, shape);
+    const years =
+      shape === 1
+        ? exponential(this.#random, 1 / model.lossRate)
+        : weibull(this.#random, 1 / model.lossRate, shape);
     return years * STEPS_YEAR;
   }
 

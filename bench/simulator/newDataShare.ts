@@ -5,6 +5,13 @@ import { LAB_CAPACITY } from './lab.ts';
 
 const PERFECT: ProviderStanding = { state: 'active', score: 1 };
 
+/** Time stands still: what waits, waits until it is told not to. */
+function untilAborted(_ms: number, signal?: AbortSignal): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<undefined>();
+  signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  return promise;
+}
+
 /** A provider of the registry that is empty, reachable and never called: its weight follows from its standing alone. */
 export class WeighedProvider {
   readonly #provider: RegisteredProvider;
@@ -19,7 +26,7 @@ export class WeighedProvider {
       // Only its space is ever asked for.
       storage: { space } as ShardTransport,
       standing: PERFECT,
-      clock: { now: () => 0, sleep: () => Promise.resolve() },
+      clock: { now: () => 0, sleep: untilAborted },
       decorate: (transport) => transport,
     });
   }

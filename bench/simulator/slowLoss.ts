@@ -93,7 +93,9 @@ function checkOf({ lost, found }: Cohort, each: number): Check {
 /** What a provider's state does about it: whether loss is found is one thing, whether it has consequences another. */
 function sanctionChecks(cohorts: readonly Cohort[], each: number, eras: number): Check[] {
   return cohorts.map(({ lost, degraded, disqualified, scores }) => {
-    const sanctioned = degraded.filter((era, at) => era !== undefined || disqualified[at] !== undefined).length;
+    const sanctioned = degraded.filter(
+      (era, at) => era !== undefined || disqualified[at] !== undefined,
+    ).length;
     const agrees = sanctioned >= 0.95 * each;
     return {
       what: `a provider that has lost ${percent(lost)} is degraded or disqualified within ${eras} h`,
@@ -116,9 +118,16 @@ function go(context: RunContext): RunResult {
   const detection = cohorts.flatMap(({ lost, found }): Series[] => [
     {
       name: `${percent(lost)} lost, measured`,
-      points: hours.map((hour) => [hour, found.filter((era) => era !== undefined && era <= hour).length / each]),
+      points: hours.map((hour) => [
+        hour,
+        found.filter((era) => era !== undefined && era <= hour).length / each,
+      ]),
     },
-    { name: `${percent(lost)}, formula`, dashed: true, points: hours.map((hour) => [hour, chance(lost, hour)]) },
+    {
+      name: `${percent(lost)}, formula`,
+      dashed: true,
+      points: hours.map((hour) => [hour, chance(lost, hour)]),
+    },
   ]);
   const scores = cohorts.map(({ lost, scores }): Series => ({
     name: `${percent(lost)} lost`,

@@ -36,3 +36,8 @@ export function largestGap(
   }
   return gap;
 }
+
+export function deviation(values: readonly number[]): number {
+  const middle = mean(values);
+  return Math.sqrt(mean(values.map((value) => (value - middle) ** 2)));
+}

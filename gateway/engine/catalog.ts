@@ -57,10 +57,20 @@ class Catalog implements ChunkCatalog {
     return records;
   }
 
-  async enqueueRepair(id: ChunkId, reason: string): Promise<void> {
-    const found = await this.#find(id);
-    if (!found) return;
-    await this.#kv.commit(homeOf(id), { puts: [[repairKey(id), Buffer.from(reason)]] });
+  async enqueueRepair(
+    id: ChunkId,
+    reason: string,
+    join?: (given: string, reason: string) => string,
+  ): Promise<void> {
+    const key = repairKey(id);
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      if (!(await this.#find(id))) return;
+      const given = join && (await this.#kv.get(homeOf(id), key));
+      const text = join && given ? join(Buffer.from(given).toString('utf8'), reason) : reason;
+      const checks = join ? [{ key, value: given ?? null }] : [];
+      if (await this.#kv.commit(homeOf(id), { checks, puts: [[key, Buffer.from(text)]] })) return;
+    }
+    throw new Error(`The repair entry of chunk ${id} changes all the time`);
   }
 
   async dequeueRepair(id: ChunkId, reason?: string): Promise<void> {

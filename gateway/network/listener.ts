@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import https from 'node:https';
 import express from 'express';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import type { NetworkErrorKind } from '#placement';
 import { Callers } from './callers.ts';
 import { NETWORK_LIMITS } from './types.ts';
 import type { NetworkLimits, NetworkParties } from './types.ts';
@@ -16,19 +17,24 @@ export interface NetworkServerOptions {
 }
 
 /** Statuses of the kinds of NetworkError, as the protocol has them. */
-const STATUS: ReadonlyMap<string, number> = new Map([
-  ['BadMessage', 400],
-  ['BadIdentity', 400],
-  ['BadSignature', 401],
-  ['Refused', 401],
-  ['NotApproved', 403],
-  ['NotFound', 404],
-  ['Conflict', 409],
-  ['Unavailable', 503],
-  ['Tampered', 503],
-]);
+const STATUS = {
+  BadMessage: 400,
+  BadIdentity: 400,
+  BadSignature: 401,
+  Refused: 401,
+  NotApproved: 403,
+  NotFound: 404,
+  Conflict: 409,
+  Unavailable: 503,
+  Tampered: 503,
+} as const satisfies Record<NetworkErrorKind, number>;
 /** What a party that means well does seldom. */
-const FAILURES: ReadonlySet<string> = new Set(['BadMessage', 'BadIdentity', 'BadSignature', 'Refused']);
+const FAILURES: ReadonlySet<NetworkErrorKind> = new Set([
+  'BadMessage',
+  'BadIdentity',
+  'BadSignature',
+  'Refused',
+]);
 
 /** Where providers and HyperNodes come. Nobody is known by anything but the signature of what is said. */
 export function createNetworkServer(parties: NetworkParties, options: NetworkServerOptions = {}): Server {
@@ -120,14 +126,23 @@ function failures(callers: Callers, onError: (error: Error) => void) {
 }
 
 /** Undefined for what is nobody's fault but ours. */
-function kindOf(error: Error): string | undefined {
+function kindOf(error: Error): NetworkErrorKind | undefined {
   const { kind, status } = error as { kind?: unknown; status?: unknown };
-  if (error.name === 'NetworkError' && typeof kind === 'string' && STATUS.has(kind)) return kind;
+  if (error.name === 'NetworkError' && isKind(kind)) return kind;
   return typeof status === 'number' && status >= 400 && status < 500 ? 'BadMessage' : undefined;
 }
 
-function fail(response: Response, kind: string, error: string, status?: number): void {
-  response.status(status ?? STATUS.get(kind) ?? 500).json({ kind, error });
+function isKind(kind: unknown): kind is NetworkErrorKind {
+  return typeof kind === 'string' && Object.hasOwn(STATUS, kind);
+}
+
+function fail(
+  response: Response,
+  kind: NetworkErrorKind,
+  error: string,
+  status: number = STATUS[kind],
+): void {
+  response.status(status).json({ kind, error });
 }
 
 function serverOf(app: express.Express, limits: NetworkLimits, tls: NetworkServerOptions['tls']): Server {

@@ -42,10 +42,17 @@ export interface ChunkStoreOptions {
   readonly limits?: Partial<WriteLimits & ReadLimits>;
   /** Levels of which every chunk must survive the loss of any one domain; without, chunks are written as well as can be. */
   readonly survive?: readonly DomainLevel[];
+  /**
+   * Told when a shard that its chunk's record places has failed after all, and no upload of the chunk is under way any more. The chunk is in
+   * the repair queue then, for a repair to see to at once. Must not throw.
+   */
+  readonly onLateFailed?: (chunk: ChunkId) => void;
 }
 
 /** The store's work in the background ends with `close`. */
 export interface OpenChunkStore extends ChunkStore {
+  /** Whether this process may still bring a shard to, or take one from, where the chunk's record places it: repair has to wait. */
+  isUploading(chunk: ChunkId): boolean;
   /** Ends shards that are still on their way. The providers stay open. */
   close(): Promise<void>;
 }
@@ -65,13 +72,17 @@ class ShardedChunkStore implements OpenChunkStore {
 
   constructor(options: ChunkStoreOptions) {
     const { providers, clock, random, catalog, cell = CELL_BYTES, survive = [] } = options;
-    const { hasher = createHasher(), codecOf = createCodec } = options;
+    const { hasher = createHasher(), codecOf = createCodec, onLateFailed } = options;
     const limits = { ...WRITE_LIMITS, ...READ_LIMITS, ...options.limits };
     this.#providers = providers;
     this.#random = random;
     this.#survive = survive;
     this.#codecOf = codecOf;
-    this.#late = new LateWrites(clock, limits);
+    const damage = new DamageReports(clock, catalog);
+    this.#late = new LateWrites(clock, limits, {
+      failed: (...failure) => damage.lateFailed(...failure),
+      ended: (chunk) => onLateFailed?.(chunk),
+    });
     this.#writing = {
       providers,
       clock,
@@ -82,7 +93,7 @@ class ShardedChunkStore implements OpenChunkStore {
       cell,
       open: new Set(),
     };
-    this.#reading = { providers, clock, hasher, codecOf, damage: new DamageReports(clock, catalog), limits };
+    this.#reading = { providers, clock, hasher, codecOf, damage, limits };
   }
 
   async create(id: ChunkId, profile: Profile): Promise<ChunkWriter> {
@@ -99,13 +110,17 @@ class ShardedChunkStore implements OpenChunkStore {
   async delete(chunk: ChunkRecord): Promise<void> {
     await this.#late.cancel(chunk.id);
     const places = chunk.shards.map((place) => place?.provider);
-    await settleAll(
-      this.#providers.all().map(async (handle) => {
-        const index = places.indexOf(handle.info.id);
-        if (index >= 0) await handle.transport.delete({ chunk: chunk.id, index });
-        else await removeShards(handle, chunk.id);
-      }),
-    );
+    const all = this.#providers.all();
+    const recorded: Promise<void>[] = [];
+    const others: Promise<void>[] = [];
+    for (const { info, transport } of all.length > ASK_ALL_MAX ? this.#handlesOf(chunk) : all) {
+      const index = places.indexOf(info.id);
+      if (index >= 0) recorded.push(transport.delete({ chunk: chunk.id, index }));
+      else others.push(removeShards({ info, transport }, chunk.id));
+    }
+    // Among many, a stray that cannot be reached must not hold up the end of the chunk.
+    if (all.length > ASK_ALL_MAX) await Promise.allSettled(others);
+    await settleAll([...recorded, ...others.slice(all.length > ASK_ALL_MAX ? others.length : 0)]);
   }
 
   async deleteUnrecorded(id: ChunkId): Promise<void> {
@@ -114,10 +129,21 @@ class ShardedChunkStore implements OpenChunkStore {
     await settleAll(this.#providers.all().map((handle) => removeShards(handle, id)));
   }
 
+  isUploading(chunk: ChunkId): boolean {
+    return this.#late.isUploading(chunk);
+  }
+
   close(): Promise<void> {
     return this.#late.close();
   }
 }
+
+/**
+ * Up to so many providers, the end of a chunk is the end of all its shards, wherever failed writes and repairs may have left some. Among
+ * more, to ask everyone would be thousands of calls a chunk: those are asked that the record names, and those at which one is known to have
+ * failed; what may lie elsewhere is left to the sweep of orphans.
+ */
+const ASK_ALL_MAX = 64;
 
 /** Chunks being written beyond which new ones get smaller cells. */
 const CROWD = 8;

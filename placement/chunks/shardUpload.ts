@@ -150,6 +150,12 @@ export class ShardUpload {
     );
   }
 
+  /** Removes what the failed attempt may have left, as well as can be. A conflict is with a shard that is not ours to remove. */
+  async removeFailed(): Promise<void> {
+    const { handle } = this.#attempt!;
+    if (this.#failure !== 'Conflict') await handle.transport.delete(this.name).catch(() => undefined);
+  }
+
   async #follow(put: Promise<void>, handle: ProviderHandle): Promise<boolean> {
     try {
       await put;

@@ -1,10 +1,10 @@
 import type * as z from 'zod';
 import { NetworkError } from '../network/errors.ts';
 import { GatewayClient } from '../network/gatewayClient.ts';
+import { gatewayOfToken, joinProof } from '../network/joinProof.ts';
 import { standingSchema, type EraNotice, type Standing } from '../network/messages.ts';
 import { signStatement, type Signed } from '../network/signed.ts';
 import type { PartyId } from '../network/identity.ts';
-import { gatewayOfToken } from '../provider/gatewayPin.ts';
 import type { MonitorFolder } from './monitorFolder.ts';
 import type { HyperNodeEvent, HyperNodeOptions } from './types.ts';
 
@@ -115,7 +115,7 @@ export class Membership {
   #register(): Promise<Standing> {
     const { token, operator, networkPrefix, asn, location } = this.#options;
     const statement = this.sign('register-hypernode', {
-      ...(token !== undefined && { token }),
+      ...(token !== undefined && { token: joinProof(token, this.#folder.identity.id) }),
       operator,
       networkPrefix,
       ...(asn !== undefined && { asn }),

@@ -27,13 +27,13 @@ export interface Earnings {
 }
 
 /** Numerator of f(S) over SCORE_RANGE_PPM. S is rounded to the ppm; unmeasured is 0. */
-export function scoreFactor(score: number | undefined): number {
+function scoreFactor(score: number | undefined): number {
   const ppm = Math.round((score ?? 0) * PPM);
   return Math.min(Math.max(ppm - SCORE_FLOOR_PPM, 0), SCORE_RANGE_PPM);
 }
 
 /** An era is proven by being up and having shown data in it at least once; who stores nothing has nothing to show. */
-export function isProven(verdict: EraVerdict, storedBytes: number): boolean {
+function isProven(verdict: EraVerdict, storedBytes: number): boolean {
   return verdict.decision === 'up' && (verdict.audits.passed > 0 || storedBytes === 0);
 }
 

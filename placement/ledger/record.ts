@@ -9,7 +9,7 @@ import { canonicalJson, type Canonical } from './canonical.ts';
 import { amountSchema, ledgerParametersSchema } from './parameters.ts';
 import type { LedgerParameters, LedgerState, Settlement } from './types.ts';
 
-export interface GenesisRecord {
+interface GenesisRecord {
   readonly kind: 'genesis';
   readonly version: 1;
   /** Milliseconds since the epoch: months of emission count from there. */
@@ -18,7 +18,7 @@ export interface GenesisRecord {
   readonly firstEra: number;
   readonly parameters: LedgerParameters;
 }
-export interface ParametersRecord {
+interface ParametersRecord {
   readonly kind: 'parameters';
   readonly parameters: LedgerParameters;
 }

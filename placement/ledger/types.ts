@@ -70,7 +70,7 @@ export interface LedgerState {
 }
 
 /** What of the state its entries do not tell. */
-export type LedgerMemory = Omit<LedgerState, 'era' | 'balances'>;
+type LedgerMemory = Omit<LedgerState, 'era' | 'balances'>;
 
 export interface EraAccounts {
   readonly outcome: EraOutcome;

@@ -54,15 +54,18 @@ const LOOPBACK = blockList([
 export async function checkEndpoint(endpoint: string, rules: AddressRules): Promise<void> {
   const url = new URL(endpoint);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-  for (const address of await resolveAll(host)) checkAddress(address, port, rules);
+  for (const address of await resolveAll(host)) checkAddress(address, portOf(url), rules);
 }
 
-/** For `lookup` of a connection: a name that points elsewhere by the time of the call leads nowhere either. */
-export function guardedLookup(rules: AddressRules): LookupFunction {
+export function portOf({ port, protocol }: { readonly port: string; readonly protocol: string }): number {
+  return Number(port || (protocol === 'https:' ? 443 : 80));
+}
+
+/** For `lookup` of a connection to this port: a name that points elsewhere by the time of the call leads nowhere either. */
+export function guardedLookup(rules: AddressRules, port: number): LookupFunction {
   return (host, options, done) => {
     lookup(host, { ...options, all: true }, (error, found) => {
-      const failure = error ?? refusalOf(found, rules);
+      const failure = error ?? refusalOf(found, port, rules);
       if (failure) done(failure, '', 0);
       else if (options.all === true) done(null, found);
       else done(null, found[0]!.address, found[0]!.family);
@@ -102,10 +105,9 @@ function isOwn(address: string, family: 'ipv4' | 'ipv6', port: number, rules: Ad
   return Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === address));
 }
 
-function refusalOf(found: readonly LookupAddress[], rules: AddressRules): Error | undefined {
+function refusalOf(found: readonly LookupAddress[], port: number, rules: AddressRules): Error | undefined {
   try {
-    // The port was checked with the endpoint; here only the address may have changed.
-    for (const { address } of found) checkAddress(address, -1, rules);
+    for (const { address } of found) checkAddress(address, port, rules);
     return undefined;
   } catch (error) {
     return error as Error;

@@ -71,14 +71,19 @@ export class Admission {
     }
     checkPlaceIsFree(this.#journal.state, signer, value.description.endpoint);
     this.#limit(signer, known?.state, value.token);
-    const after = await this.#withToken(mayRise ? value.token : undefined, 'provider', async (hasToken) => {
-      await this.#meet(signer, publicKey, value.description.endpoint);
-      return await this.#journal.commit(() => ({
-        kind: 'provider-registered',
-        statement,
-        approved: hasToken,
-      }));
-    });
+    const after = await this.#withProof(
+      mayRise ? value.token : undefined,
+      'provider',
+      signer,
+      async (hasToken) => {
+        await this.#meet(signer, publicKey, value.description.endpoint);
+        return await this.#journal.commit(() => ({
+          kind: 'provider-registered',
+          statement,
+          approved: hasToken,
+        }));
+      },
+    );
     this.#freshness.remember(signer, 'register', value.at);
     return providerStanding(after.providers[signer]!);
   }
@@ -92,12 +97,16 @@ export class Admission {
     const mayRise = value.token !== undefined && (known === undefined || known.state === 'applied');
     if (known && !mayRise && saysTheSame(known, value)) return monitorStanding(known);
     this.#limit(signer, known?.state, value.token);
-    const after = await this.#withToken(mayRise ? value.token : undefined, 'hypernode', async (hasToken) =>
-      this.#journal.commit(() => ({
-        kind: 'hypernode-registered',
-        statement,
-        approved: hasToken,
-      })),
+    const after = await this.#withProof(
+      mayRise ? value.token : undefined,
+      'hypernode',
+      signer,
+      async (hasToken) =>
+        this.#journal.commit(() => ({
+          kind: 'hypernode-registered',
+          statement,
+          approved: hasToken,
+        })),
     );
     this.#freshness.remember(signer, 'register', value.at);
     return monitorStanding(after.monitors[signer]!);
@@ -199,13 +208,14 @@ export class Admission {
   }
 
   /** A use of the token is given back when what it was spent for does not come about. */
-  async #withToken<T>(
-    token: string | undefined,
+  async #withProof<T>(
+    proof: string | undefined,
     role: JoinToken['role'],
+    party: PartyId,
     work: (hasToken: boolean) => Promise<T>,
   ): Promise<T> {
-    if (token === undefined) return await work(false);
-    const giveBack = await this.tokens.spend(token, role);
+    if (proof === undefined) return await work(false);
+    const giveBack = await this.tokens.spend(proof, role, party);
     try {
       return await work(true);
     } catch (error) {
@@ -242,11 +252,11 @@ function tooMany(): NetworkError {
   return new NetworkError('Unavailable', 'too many changes are being registered: try again later');
 }
 
-export function providerStanding({ state, reason }: ProviderRecord): Standing {
+function providerStanding({ state, reason }: ProviderRecord): Standing {
   return { state, note: (reason || PROVIDER_NOTES[state]).slice(0, 500) };
 }
 
-export function monitorStanding({ state, reason }: MonitorRecord): Standing {
+function monitorStanding({ state, reason }: MonitorRecord): Standing {
   return { state, ...(reason && { note: reason.slice(0, 500) }) };
 }
 

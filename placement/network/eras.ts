@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { forEachBounded } from '../concurrency.ts';
+import { verifyEvidence } from '../oracle/findings.ts';
 import { order } from '../oracle/groups.ts';
 import { scoreEra } from '../oracle/score.ts';
 import { beaconAfter } from '../oracle/state.ts';
@@ -264,6 +265,8 @@ export class Eras {
 
   async #decide(era: number): Promise<void> {
     const { journal, onClosed } = this.#options;
+    // Bit by bit, so that clients do not wait for a hundred thousand signatures; the outcome is computed from what is known then.
+    await verifyEvidence(journal.state, () => turn());
     await journal.commit((state, at) => ({ kind: 'era-closed', era, outcome: scoreEra(state, at) }));
     this.#plan = undefined;
     await this.#files.keepOnly(undefined);

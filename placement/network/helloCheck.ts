@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'undici';
 import { decodeSigned, helloSchema, helloStatementSchema, SIGNED_HEADER } from '../provider/wire.ts';
-import { checkEndpoint, guardedLookup, type AddressRules } from './addressRules.ts';
+import { checkEndpoint, portOf, type AddressRules } from './addressRules.ts';
 import { NetworkError } from './errors.ts';
+import { guardedConnector } from './guardedConnector.ts';
 import { openStatement, parseMessage } from './signed.ts';
 
 const HELLO_MS_MAX = 5_000;
@@ -20,7 +21,7 @@ export class HelloCheck {
   constructor(rules: AddressRules) {
     this.#rules = rules;
     this.#agent = new Agent({
-      connect: { lookup: guardedLookup(rules), timeout: HELLO_MS_MAX },
+      connect: (options, done) => guardedConnector(rules, portOf(options), HELLO_MS_MAX)(options, done),
       headersTimeout: HELLO_MS_MAX,
       bodyTimeout: HELLO_MS_MAX,
       maxHeaderSize: HEADER_BYTES_MAX,

@@ -1,8 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { createHasher } from '#erasure';
+import { readIfThere, replaceFile } from './durableFile.ts';
 import { NetworkError } from './errors.ts';
 
 /** The party's public key names it: the first 128 bits of the key's BLAKE3, 32 lower-case hex digits. */
@@ -35,15 +34,14 @@ export function createIdentity(): Identity {
  * @throws NetworkError 'BadIdentity' when the file is there and is not one
  */
 export async function openIdentity(path: string): Promise<Identity> {
-  const found = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
+  const found = await readIfThere(path).catch((error: Error) => {
     throw new NetworkError('BadIdentity', `${path} cannot be read: ${error.message}`, { cause: error });
   });
   if (found !== undefined) return readIdentity(found, path);
   const { privateKey } = generateKeyPairSync('ed25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
-  await mkdir(dirname(path), { recursive: true });
-  await writeDurably(path, pem);
+  // A lost identity cannot be had again, and its provider's shards would be a stranger's.
+  await replaceFile(path, pem);
   return identityOf(privateKey);
 }
 
@@ -96,23 +94,4 @@ function rawKey(publicKey: string): Buffer {
     throw new NetworkError('BadIdentity', 'a public key is 32 bytes in base64url');
   }
   return raw;
-}
-
-/** A lost identity cannot be had again, and its provider's shards would be a stranger's. */
-async function writeDurably(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

@@ -73,7 +73,7 @@ async function lateChunks(
   for (let from = after; ;) {
     const entries = await catalog.repairEntries(from, PAGE);
     for (const { id, reason } of entries) {
-      if (id <= last && parseReason(reason).kind === 'late') late.add(id);
+      if (id <= last && parseReason(reason).late) late.add(id);
     }
     from = entries.at(-1)?.id;
     if (from === undefined || from >= last) return late;

@@ -1,8 +1,9 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import type { ChunkCatalog, Clock } from '../types.ts';
 import { NetworkError } from './errors.ts';
 import type { PartyId } from './identity.ts';
+import { isProof, joinText, partsOf, secretHash } from './joinProof.ts';
 import type { JoinToken } from './operator.ts';
 import { Serial } from './serial.ts';
 
@@ -12,11 +13,10 @@ const USES_MAX = 10_000;
 const HOURS_MAX = 24 * 366;
 const HOUR_MS = 3_600_000;
 const ID_DIGITS = 12;
-const FORM = /^sj_([0-9a-f]{32})_([0-9a-f]{32})$/;
 
 const storedSchema = z.array(
   z.strictObject({
-    /** SHA-256 of the secret, which is random and so needs no slow hash. */
+    /** Of the secret (see joinProof.ts). Whoever reads it can make proofs: it stays in the gateway's own metadata. */
     hash: z.string().regex(/^[0-9a-f]{64}$/),
     role: z.enum(['provider', 'hypernode']),
     usesLeft: z.int().nonnegative(),
@@ -25,7 +25,7 @@ const storedSchema = z.array(
 );
 type Stored = z.infer<typeof storedSchema>[number];
 
-/** Join tokens, `sj_<gateway>_<secret>`: kept by their hash, in the catalog's notes. */
+/** Join tokens: kept by their hash, in the catalog's notes, and spent by the proofs that parties make of them. */
 export class JoinTokens {
   readonly #catalog: ChunkCatalog;
   readonly #clock: Clock;
@@ -56,9 +56,9 @@ export class JoinTokens {
     await this.#change((tokens) => {
       if (tokens.length >= TOKENS_MAX)
         throw new NetworkError('Conflict', `there are ${TOKENS_MAX} tokens already`);
-      return [...tokens, { hash: hashOf(secret), role, usesLeft: uses, expiresAt }];
+      return [...tokens, { hash: secretHash(secret), role, usesLeft: uses, expiresAt }];
     });
-    return `sj_${this.#gateway}_${secret}`;
+    return joinText(this.#gateway, secret);
   }
 
   async remove(id: string): Promise<boolean> {
@@ -72,25 +72,30 @@ export class JoinTokens {
   }
 
   /**
-   * Takes one use of a token; what is returned gives it back. A use that is lost in a crash stays lost: a token never gives more than it had.
+   * Takes one use of the token that a party proves to have; what is returned gives it back. A use that is lost in a crash stays lost: a token
+   * never gives more than it had.
+   * @param proof as `joinProof` makes it
    * @throws NetworkError 'Refused'
    */
-  async spend(text: string, role: JoinToken['role']): Promise<() => Promise<void>> {
-    const [, gateway, secret] = FORM.exec(text) ?? [];
-    if (secret === undefined) throw new NetworkError('Refused', 'this is not a join token');
-    if (gateway !== this.#gateway) throw new NetworkError('Refused', 'the join token is for another gateway');
-    const hash = hashOf(secret);
+  async spend(proof: string, role: JoinToken['role'], party: PartyId): Promise<() => Promise<void>> {
+    const parts = partsOf(proof);
+    if (parts === undefined) throw new NetworkError('Refused', 'this is not the proof of a join token');
+    if (parts.gateway !== this.#gateway)
+      throw new NetworkError('Refused', 'the join token is for another gateway');
+    let hash = '';
     await this.#change((tokens) => {
-      const found = tokens.find((token) => isSame(token.hash, hash));
+      // All are tried: how long it takes does not tell which one it was.
+      const [found] = tokens.filter((token) => isProof(parts.digits, token.hash, party));
       if (found === undefined) {
         throw new NetworkError('Refused', 'the join token is not known, used up or expired');
       }
       if (found.role !== role) throw new NetworkError('Refused', `the join token is not for a ${role}`);
+      hash = found.hash;
       return withUses(tokens, found, -1);
     });
     return async () => {
       await this.#change((tokens) => {
-        const found = tokens.find((token) => isSame(token.hash, hash));
+        const found = tokens.find((token) => token.hash === hash);
         return found ? withUses(tokens, found, 1) : tokens;
       });
     };
@@ -118,12 +123,4 @@ function withUses(tokens: readonly Stored[], token: Stored, change: 1 | -1): Sto
     throw new NetworkError('Refused', 'the join token is not known, used up or expired');
   }
   return tokens.map((one) => (one === token ? { ...one, usesLeft: one.usesLeft + change } : one));
-}
-
-function hashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
-}
-
-function isSame(a: string, b: string): boolean {
-  return timingSafeEqual(Buffer.from(a), Buffer.from(b));
 }

@@ -1,8 +1,9 @@
 import type { Holding } from './inventory.ts';
 import type { Heartbeat, Observation } from './messages.ts';
 import { countOutcome, observed, zeroCounters, type Counters } from './observed.ts';
-import type { Membership, MovableTransport } from './serviceTypes.ts';
+import type { Membership } from './serviceTypes.ts';
 import type { NetworkState, ProviderRecord } from '../oracle/types.ts';
+import type { MovableTransport } from '../transports/httpProvider.ts';
 import type { CallOutcome, Domain, ProviderId, ProviderStanding } from '../types.ts';
 
 /** Free space by a heartbeat beyond which a refusal for lack of space contradicts it: the longest shard there is. */

@@ -9,7 +9,7 @@
  *     POST /network/v1/heartbeats    Signed<Heartbeat>              → Standing
  *     POST /network/v1/hypernodes    Signed<HyperNodeRegistration>  → Standing
  *     GET  /network/v1/era                                      → EraNotice
- *     POST /network/v1/assignments   Signed<AssignmentRequest>      → Signed<Assignment>
+ *     POST /network/v1/assignments   Signed 'assignment-request'    → Signed<Assignment>
  *     POST /network/v1/reports       Signed<Report>                 → {}
  *
  * Errors are `{kind, error}`: 400 BadMessage, 401 BadSignature and Refused, 403 NotApproved, 404 NotFound, 409 Conflict, 503 Unavailable.
@@ -43,7 +43,7 @@ export const locationSchema = z.strictObject({
 export type Location = z.infer<typeof locationSchema>;
 
 /** Storage classes and what they promise: the oracle's parameters hold the times. */
-export const storageClassSchema = z.enum(['ssd', 'hdd']);
+const storageClassSchema = z.enum(['ssd', 'hdd']);
 export type StorageClass = z.infer<typeof storageClassSchema>;
 
 /** What a provider says of itself. */
@@ -67,7 +67,7 @@ export const providerRegistrationSchema = z.strictObject({
   gateway: party,
   /** Grows with every statement of the party; an older one is a replay. */
   at: time,
-  /** Without one, an operator has to approve. */
+  /** Proof of a join token, for this party (see joinProof.ts), never the token: registrations are logged. Without one, an operator has to approve. */
   token: z.string().max(256).optional(),
   description: providerDescriptionSchema,
 });
@@ -85,7 +85,7 @@ export const heartbeatSchema = z.strictObject({
 });
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
-export const providerStateSchema = z.enum([
+const providerStateSchema = z.enum([
   'applied',
   'vetting',
   'active',
@@ -117,6 +117,7 @@ export const hyperNodeRegistrationSchema = z.strictObject({
   version: z.literal(1),
   gateway: party,
   at: time,
+  /** As in a provider's registration. */
   token: z.string().max(256).optional(),
   operator: label,
   networkPrefix: z.string().max(64),
@@ -144,10 +145,9 @@ export const assignmentRequestSchema = z.strictObject({
   at: time,
   era,
 });
-export type AssignmentRequest = z.infer<typeof assignmentRequestSchema>;
 
 /** One leaf to ask for. Some are canaries: shards of which the gateway knows that the provider does not hold them. */
-export const targetSchema = z.strictObject({
+const targetSchema = z.strictObject({
   chunk: party,
   index: z.int().min(0).max(255),
   root: hash,
@@ -160,7 +160,7 @@ export const targetSchema = z.strictObject({
 export type Target = z.infer<typeof targetSchema>;
 
 /** What a monitor is to do at one provider in this era. */
-export const taskSchema = z.strictObject({
+const taskSchema = z.strictObject({
   provider: party,
   publicKey: z.string().max(64),
   endpoint,
@@ -225,10 +225,10 @@ export type DenialStatement = z.infer<typeof denialStatementSchema>;
  * 'ok': a proof that verifies, in time. 'late': one that verifies, after its time. 'wrong': signed by the provider, and does not
  * verify. 'missing': signed by the provider. 'silent': no signed answer, though the provider was there. 'unreachable': it was not.
  */
-export const auditOutcomeSchema = z.enum(['ok', 'late', 'wrong', 'missing', 'silent', 'unreachable']);
+const auditOutcomeSchema = z.enum(['ok', 'late', 'wrong', 'missing', 'silent', 'unreachable']);
 export type AuditOutcome = z.infer<typeof auditOutcomeSchema>;
 
-export const auditSchema = z.strictObject({
+const auditSchema = z.strictObject({
   /** Place in the task's targets. */
   target: z.int().nonnegative(),
   outcome: auditOutcomeSchema,
@@ -246,7 +246,7 @@ export const latencyDigestSchema = z.array(z.tuple([z.int().min(0).max(80), z.in
 export type LatencyDigest = z.infer<typeof latencyDigestSchema>;
 
 /** What one monitor saw of one provider. */
-export const findingSchema = z.strictObject({
+const findingSchema = z.strictObject({
   provider: party,
   /** Availability probes, spread over the era, and how many got a right answer. */
   probes: z.int().nonnegative(),

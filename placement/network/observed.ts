@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { MovableTransport } from '../transports/httpProvider.ts';
 import { TransportError, type CallOutcome } from '../types.ts';
-import type { MovableTransport } from './serviceTypes.ts';
 
 /** What the gateway saw of one provider since the counters were last taken. */
 export interface Counters {

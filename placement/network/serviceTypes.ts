@@ -1,23 +1,11 @@
 /** What the network service is given, and what it tells of itself. */
 import type { LedgerParameters } from '../ledger/types.ts';
 import type { EraOutcome, OracleParameters, ProviderRecord } from '../oracle/types.ts';
-import type {
-  ChunkCatalog,
-  Clock,
-  ProviderId,
-  ProviderMember,
-  ProviderStanding,
-  Random,
-  ShardTransport,
-} from '../types.ts';
+import type { ChunkCatalog, Clock, ProviderId, ProviderMember, ProviderStanding, Random } from '../types.ts';
+import type { MovableTransport } from '../transports/httpProvider.ts';
 import type { AddressRules } from './addressRules.ts';
 import type { Identity, PartyId } from './identity.ts';
 import type { NetworkOperator } from './operator.ts';
-
-/** A transport that goes on at another address. */
-export interface MovableTransport extends ShardTransport {
-  moveTo(endpoint: string): void;
-}
 
 /** What the service needs of the provider registry. */
 export interface Membership {

@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { GatewayClient } from '../network/gatewayClient.ts';
 import { openIdentity, type Identity, type PartyId } from '../network/identity.ts';
+import { gatewayOfToken } from '../network/joinProof.ts';
 import { providerDescriptionSchema, type ProviderDescription, type Standing } from '../network/messages.ts';
 import { parseMessage } from '../network/signed.ts';
 import { systemRandom } from '../time.ts';
 import { LocalDirectory } from '../transports/localDirectory.ts';
 import { contents, formatDirectory, readMarker } from '../transports/providerDirectory.ts';
 import { PlacementError, type Clock, type Random, type ShardTransport } from '../types.ts';
-import { gatewayOfToken, GatewayPin } from './gatewayPin.ts';
+import { lockFolder } from './folderLock.ts';
+import { GatewayPin } from './gatewayPin.ts';
 import { GrantChecker } from './grantCheck.ts';
 import { Handlers, type StorageFailure } from './handlers.ts';
 import { DAEMON_LIMITS, type DaemonLimits } from './limits.ts';
@@ -26,7 +28,7 @@ export type ProviderEvent =
   | ({ readonly kind: 'storage-failed' } & StorageFailure);
 
 export interface ProviderOptions extends Omit<ProviderDescription, 'endpoint'> {
-  /** Folder of the identity (identity.pem), the gateway (gateway.json) and the shards (shards/). */
+  /** Folder of the identity (identity.pem), the gateway (gateway.json) and the shards (shards/), of one daemon at a time (owner.lock). */
   readonly data: string;
   /** Port 0: any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -70,13 +72,29 @@ const HEARTBEAT_MS = 10_000;
 export async function startProvider(options: ProviderOptions): Promise<RunningProvider> {
   if (options.token !== undefined) gatewayOfToken(options.token);
   const client = new GatewayClient(options.gateway);
+  let unlock: (() => void) | undefined;
+  try {
+    unlock = lockFolder(options.data);
+    return await open(options, client, unlock);
+  } catch (error) {
+    await client.close();
+    unlock?.();
+    throw error;
+  }
+}
+
+async function open(
+  options: ProviderOptions,
+  client: GatewayClient,
+  unlock: () => void,
+): Promise<RunningProvider> {
   const identity = await openIdentity(join(options.data, 'identity.pem'));
   const pin = await GatewayPin.open(join(options.data, 'gateway.json'));
   const store = await openStore(options, identity.id, pin.pin?.accepted !== undefined);
   try {
-    return await serve(options, { client, identity, pin, store });
+    return await serve(options, { client, identity, pin, store, unlock });
   } catch (error) {
-    await Promise.all([client.close(), store.transport.close()]);
+    await store.transport.close();
     throw error;
   }
 }
@@ -86,6 +104,8 @@ interface Parts {
   readonly identity: Identity;
   readonly pin: GatewayPin;
   readonly store: ShardStore;
+  /** Gives the folder back, after all else. */
+  readonly unlock: () => void;
 }
 
 async function serve(options: ProviderOptions, parts: Parts): Promise<RunningProvider> {
@@ -122,6 +142,7 @@ async function serve(options: ProviderOptions, parts: Parts): Promise<RunningPro
       await running;
       await listener.stop();
       await store.transport.close();
+      parts.unlock();
     },
   };
 }

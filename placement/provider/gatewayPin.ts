@@ -1,18 +1,9 @@
-import { readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import * as z from 'zod';
+import { readIfThere, replaceFile } from '../network/durableFile.ts';
 import { NetworkError } from '../network/errors.ts';
 import type { PartyId } from '../network/identity.ts';
+import { gatewayOfToken } from '../network/joinProof.ts';
 import { parseMessage } from '../network/signed.ts';
-import {
-  closeQuietly,
-  errorCode,
-  fsync,
-  open,
-  openDirectory,
-  rename,
-  writeAt,
-} from '../transports/fileCalls.ts';
 
 /** The gateway that this party belongs to, from the first time it met it. */
 const pinSchema = z.strictObject({
@@ -37,9 +28,9 @@ export class GatewayPin {
   /** @throws NetworkError 'BadIdentity' when the file is there and is not a pin */
   static async open(path: string): Promise<GatewayPin> {
     try {
-      return new GatewayPin(path, parseMessage(pinSchema, JSON.parse(await readFile(path, 'utf8'))));
+      const text = await readIfThere(path);
+      return new GatewayPin(path, text === undefined ? undefined : parseMessage(pinSchema, JSON.parse(text)));
     } catch (error) {
-      if (errorCode(error) === 'ENOENT') return new GatewayPin(path, undefined);
       throw new NetworkError('BadIdentity', `${path} does not say which gateway is ours`, { cause: error });
     }
   }
@@ -66,32 +57,7 @@ export class GatewayPin {
   }
 
   async #save(pin: Pin): Promise<Pin> {
-    const temporary = `${this.#path}.new`;
-    await written(temporary, Buffer.from(`${JSON.stringify(pin)}\n`));
-    await rename(temporary, this.#path);
-    const folder = await openDirectory(dirname(this.#path));
-    try {
-      await fsync(folder);
-    } finally {
-      await closeQuietly(folder);
-    }
+    await replaceFile(this.#path, `${JSON.stringify(pin)}\n`);
     return pin;
-  }
-}
-
-/** The gateway that a join token is of. @throws NetworkError 'BadMessage' */
-export function gatewayOfToken(token: string): PartyId {
-  const match = /^sj_([0-9a-f]{32})_[0-9a-f]{32}$/.exec(token);
-  if (!match) throw new NetworkError('BadMessage', 'the join token is not one');
-  return match[1]!;
-}
-
-async function written(path: string, bytes: Uint8Array): Promise<void> {
-  const fd = await open(path, 'w', 0o600);
-  try {
-    await writeAt(fd, [bytes], 0);
-    await fsync(fd);
-  } finally {
-    await closeQuietly(fd);
   }
 }

@@ -1,6 +1,7 @@
 import { NetworkError, type NetworkErrorKind } from '../network/errors.ts';
 import type { GatewayClient } from '../network/gatewayClient.ts';
 import type { Identity, PartyId } from '../network/identity.ts';
+import { joinProof } from '../network/joinProof.ts';
 import {
   standingSchema,
   type Heartbeat,
@@ -104,10 +105,10 @@ export class Membership {
   }
 
   async #register(): Promise<Standing> {
-    const { token } = this.#options;
+    const { token, identity } = this.#options;
     const registration: ProviderRegistration = {
       ...this.#head(),
-      ...(token !== undefined && this.#showToken ? { token } : {}),
+      ...(token !== undefined && this.#showToken ? { token: joinProof(token, identity.id) } : {}),
       description: this.#options.describe(),
     };
     try {

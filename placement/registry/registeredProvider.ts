@@ -1,5 +1,7 @@
 import { FadingSum } from './fadingSum.ts';
+import { PutWatch, Strays } from './putWatch.ts';
 import { ReadTrials } from './readTrials.ts';
+import type { MovableTransport } from '../transports/httpProvider.ts';
 import type { RevivableTransport } from '../transports/localDirectory.ts';
 import type {
   CallOutcome,
@@ -12,6 +14,7 @@ import type {
   ProviderState,
   ShardTransport,
 } from '../types.ts';
+import { takesShards } from './writable.ts';
 import { LiveWindow } from './window.ts';
 
 const PROBE_DEADLINE_MS = 5_000;
@@ -38,13 +41,6 @@ export interface MedianProvider {
   readonly rank: number;
 }
 
-const WRITABLE: ReadonlySet<ProviderState> = new Set(['vetting', 'active', 'degraded']);
-
-/** A transport whose provider can move to another address. */
-interface MovableTransport extends ShardTransport {
-  moveTo(endpoint: string): void;
-}
-
 export interface RegisteredProviderOptions {
   readonly id: ProviderId;
   readonly endpoint: string;
@@ -53,6 +49,8 @@ export interface RegisteredProviderOptions {
   /** Undefined for what the operator has configured. */
   readonly standing?: ProviderStanding | undefined;
   readonly clock: Clock;
+  /** Of the whole registry. */
+  readonly strays?: Strays;
   readonly decorate: (transport: ShardTransport, info: ProviderInfo) => ShardTransport;
 }
 
@@ -63,6 +61,7 @@ export class RegisteredProvider {
   readonly #storage: ShardTransport;
   readonly #transport: ShardTransport;
   readonly #clock: Clock;
+  readonly #puts: PutWatch;
   readonly #load = new FadingSum(LOAD_HALF_LIFE_MS);
   readonly #trials: ReadTrials;
   #endpoint: string;
@@ -75,7 +74,8 @@ export class RegisteredProvider {
   #probing: Promise<void> | undefined;
   #handle: ProviderHandle;
 
-  constructor({ id, endpoint, domain, storage, standing, clock, decorate }: RegisteredProviderOptions) {
+  constructor(options: RegisteredProviderOptions) {
+    const { id, endpoint, domain, storage, standing, clock, decorate, strays = new Strays() } = options;
     this.id = id;
     this.#endpoint = endpoint;
     this.#domain = domain;
@@ -84,7 +84,8 @@ export class RegisteredProvider {
     this.#clock = clock;
     this.#window = new LiveWindow(clock);
     this.#trials = new ReadTrials(clock.now());
-    this.#transport = decorate(storage, this.#info());
+    this.#puts = new PutWatch(id, strays);
+    this.#transport = this.#puts.over(decorate(storage, this.#info()));
     this.#handle = { info: this.#info(), transport: this.#transport };
   }
 
@@ -94,6 +95,10 @@ export class RegisteredProvider {
 
   get window(): LiveWindow {
     return this.#window;
+  }
+
+  get standing(): ProviderStanding | undefined {
+    return this.#standing;
   }
 
   /** Registered with the network, not configured. */
@@ -109,6 +114,11 @@ export class RegisteredProvider {
   /** Bytes on their way there or lately placed. */
   get load(): number {
     return this.#load.value(this.#clock.now());
+  }
+
+  /** Puts that have not ended. */
+  get openPuts(): number {
+    return this.#puts.open;
   }
 
   noteLoad(bytes: number): void {
@@ -194,7 +204,7 @@ export class RegisteredProvider {
   #share(medianWriteP95Ms: number): number {
     const { capacity, free } = this.#space;
     const reserve = Math.min(RESERVE_BYTES_MAX, capacity * RESERVE_SHARE);
-    const mayWrite = this.#standing === undefined || WRITABLE.has(this.#standing.state);
+    const mayWrite = this.#standing === undefined || takesShards(this.#standing.state);
     if (!mayWrite || !this.#isReachable || free <= reserve) return 0;
     return free * this.#score() ** 2 * this.#window.writeShare() ** 2 * this.#speed(medianWriteP95Ms);
   }

@@ -3,11 +3,13 @@ import type { KnownProvider } from './identify.ts';
 import { openEntries } from './openEntries.ts';
 import { Prober } from './prober.ts';
 import type { ProviderEntry } from './providerList.ts';
+import { Strays } from './putWatch.ts';
 import { RegisteredProvider, type MedianProvider } from './registeredProvider.ts';
 import { systemRandom } from '../time.ts';
 import type {
   CallOutcome,
   Candidate,
+  ChunkId,
   Clock,
   ProviderHandle,
   ProviderId,
@@ -15,6 +17,7 @@ import type {
   ProviderMember,
   Providers,
   ProviderStanding,
+  ProviderState,
   Random,
   ShardTransport,
 } from '../types.ts';
@@ -51,12 +54,14 @@ export interface OpenProvidersOptions {
 export async function openProviders(options: OpenProvidersOptions): Promise<ProviderRegistry> {
   const { entries, known = [], clock, random = systemRandom, decorate = (transport) => transport } = options;
   const { onOutcome } = options;
+  const strays = new Strays();
   const { providers, warnings } = await openEntries(entries, known, clock);
   const registered = providers.map(
     ({ entry: { endpoint, domain }, id, storage }) =>
-      new RegisteredProvider({ id, endpoint, domain, storage, clock, decorate }),
+      new RegisteredProvider({ id, endpoint, domain, storage, clock, strays, decorate }),
   );
-  const registry = new ProviderRegistry(registered, { known, warnings, clock, random, decorate, onOutcome });
+  const context = { known, warnings, clock, random, strays, decorate, onOutcome };
+  const registry = new ProviderRegistry(registered, context);
   await registry.probe();
   registry.start();
   return registry;
@@ -67,6 +72,7 @@ interface RegistryContext {
   readonly warnings: readonly string[];
   readonly clock: Clock;
   readonly random: Random;
+  readonly strays: Strays;
   readonly decorate: Decorate;
   readonly onOutcome: OpenProvidersOptions['onOutcome'];
 }
@@ -78,18 +84,21 @@ export class ProviderRegistry implements Providers {
   readonly #providers: Map<ProviderId, RegisteredProvider>;
   readonly #known: readonly KnownProvider[];
   readonly #clock: Clock;
+  readonly #strays: Strays;
   readonly #decorate: Decorate;
   readonly #onOutcome: OpenProvidersOptions['onOutcome'];
   readonly #prober: Prober;
   readonly #candidates = new CandidateList();
+  readonly #listeners = new Set<(id: ProviderId, state: ProviderState) => void>();
   #median: MedianProvider & { readonly until: number } = { readMs: 0, writeMs: 0, rank: 0, until: -Infinity };
 
   constructor(providers: readonly RegisteredProvider[], context: RegistryContext) {
-    const { known, warnings, clock, random, decorate, onOutcome } = context;
+    const { known, warnings, clock, random, strays, decorate, onOutcome } = context;
     this.#providers = new Map(providers.map((provider) => [provider.id, provider]));
     this.#known = known;
     this.warnings = warnings;
     this.#clock = clock;
+    this.#strays = strays;
     this.#decorate = decorate;
     this.#onOutcome = onOutcome;
     this.#prober = new Prober(clock, random, (provider) => this.#candidates.touch(provider, true));
@@ -111,17 +120,28 @@ export class ProviderRegistry implements Providers {
       storage,
       standing,
       clock: this.#clock,
+      strays: this.#strays,
       decorate,
     });
     this.#providers.set(id, provider);
     this.#take(provider);
+    this.#tell(id, standing.state);
   }
 
   /** How the network stands to a provider from now on. Nothing happens when it is not a member. */
   stand(id: ProviderId, standing: ProviderStanding): void {
     const provider = this.#member(id);
-    provider?.stand(standing);
-    if (provider) this.#candidates.touch(provider, true);
+    if (!provider) return;
+    const isNew = provider.standing?.state !== standing.state;
+    provider.stand(standing);
+    this.#candidates.touch(provider, true);
+    if (isNew) this.#tell(id, standing.state);
+  }
+
+  /** Tells of every state that a member comes to be in, at once. Returns what ends it. @param listener must not throw */
+  onState(listener: (id: ProviderId, state: ProviderState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** A member's new address. Its transport follows when it has a `moveTo`. */
@@ -166,6 +186,14 @@ export class ProviderRegistry implements Providers {
     this.#providers.get(id)?.noteLoad(bytes);
   }
 
+  openPuts(id: ProviderId): number {
+    return this.#providers.get(id)?.openPuts ?? 0;
+  }
+
+  strays(chunk: ChunkId): readonly ProviderId[] {
+    return this.#strays.of(chunk);
+  }
+
   readRank(id: ProviderId): number {
     return this.#providers.get(id)?.readRank(this.#medians()) ?? 0;
   }
@@ -205,6 +233,10 @@ export class ProviderRegistry implements Providers {
   async close(): Promise<void> {
     await this.#prober.close();
     await Promise.all([...this.#providers.values()].map(({ handle }) => handle.transport.close()));
+  }
+
+  #tell(id: ProviderId, state: ProviderState): void {
+    for (const listener of this.#listeners) listener(id, state);
   }
 
   #take(provider: RegisteredProvider): void {

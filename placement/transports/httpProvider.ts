@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { HASH_BYTES, LEAF_BYTES } from '#erasure';
+import type { AddressRules } from '../network/addressRules.ts';
 import type { Identity } from '../network/identity.ts';
 import { proofStatementSchema } from '../network/messages.ts';
 import {
@@ -33,7 +34,14 @@ export interface HttpProviderOptions {
   /** Signs the grants. */
   readonly gateway: Identity;
   readonly clock: Clock;
+  /** Where the provider can be, whatever it and its name server say. */
+  readonly addresses: AddressRules;
   readonly limits?: Partial<HttpProviderLimits>;
+}
+
+/** A transport that goes on at another address. */
+export interface MovableTransport extends ShardTransport {
+  moveTo(endpoint: string): void;
 }
 
 /** A proof has at most two hashes a level, and no shard 64 levels. */
@@ -42,7 +50,7 @@ const PROOF_BYTES_MAX = 4096;
 const PAGE_MAX = 10_000;
 
 /** Shards at a provider's daemon, over HTTP (provider/wire.ts). Nothing that it answers is believed without bounds. */
-export class HttpProvider implements ShardTransport {
+export class HttpProvider implements MovableTransport {
   readonly #options: HttpProviderOptions;
   readonly #limits: HttpProviderLimits;
   #line: ProviderLine;

@@ -1,4 +1,5 @@
 import type { Pool } from 'undici';
+import type { AddressRules } from '../network/addressRules.ts';
 import type { Grant } from '../network/grants.ts';
 import type { Identity } from '../network/identity.ts';
 import { issueGrant } from '../network/issueGrant.ts';
@@ -19,6 +20,7 @@ export interface LineOptions {
   readonly gateway: Identity;
   readonly clock: Clock;
   readonly limits: HttpProviderLimits;
+  readonly addresses: AddressRules;
 }
 
 type GrantFields = Pick<Grant, 'op' | 'shard' | 'size'>;
@@ -44,13 +46,13 @@ export class ProviderLine {
 
   /** @throws RangeError for an endpoint that is no origin */
   constructor(options: LineOptions) {
-    const { endpoint, clock, limits } = options;
+    const { endpoint, clock, limits, addresses } = options;
     this.#options = options;
     this.origin = originOf(endpoint);
     const tick = Math.min(limits.answerMs, limits.windowMs, limits.settleMs) / 4;
     this.#watch = new CallWatch(clock, Math.min(tick, 250));
-    this.#calls = openPool(this.origin, limits.connections, limits);
-    this.#uploads = openPool(this.origin, limits.uploadConnections, limits);
+    this.#calls = openPool(this.origin, limits.connections, limits, addresses);
+    this.#uploads = openPool(this.origin, limits.uploadConnections, limits, addresses);
   }
 
   /** Asks under a grant, and once more where the provider has been started anew. @throws TransportError */

@@ -70,8 +70,13 @@ class MemoryCatalog implements ChunkCatalog {
     return page([...this.records.keys()], after, limit).map((id) => this.records.get(id)!);
   }
 
-  async enqueueRepair(id: ChunkId, reason: string): Promise<void> {
-    this.queue.set(id, reason);
+  async enqueueRepair(
+    id: ChunkId,
+    reason: string,
+    join?: (given: string, reason: string) => string,
+  ): Promise<void> {
+    const given = this.queue.get(id);
+    this.queue.set(id, join && given !== undefined ? join(given, reason) : reason);
   }
 
   async dequeueRepair(id: ChunkId, reason?: string): Promise<void> {
@@ -119,6 +124,8 @@ export class TestCluster implements Providers {
   readonly outcomes: { readonly id: ProviderId; readonly outcome: CallOutcome }[] = [];
   readonly catalog = new MemoryCatalog();
   readonly clock = new ManualClock();
+  /** Puts that count as open. */
+  readonly puts = new Map<ProviderId, number>();
   revived = 0;
   #chunks = 0;
 
@@ -193,6 +200,14 @@ export class TestCluster implements Providers {
   }
 
   noteLoad(): void {}
+
+  openPuts(id: ProviderId): number {
+    return this.puts.get(id) ?? 0;
+  }
+
+  strays(): readonly ProviderId[] {
+    return [];
+  }
 
   readRank(): number {
     return 1;

@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { NetworkLimits } from '../../../gateway/network/types.ts';
 import { createIdentity, partyId } from '../../../placement/network/identity.ts';
+import { joinProof } from '../../../placement/network/joinProof.ts';
 import { signStatement, type Signed } from '../../../placement/network/signed.ts';
 import { describeProvider, Monitor, Party, TestNetwork, until } from '../../placement/network/harness.ts';
 
@@ -63,7 +64,8 @@ describe('network listener', () => {
     const monitor = new Monitor(network);
     const token = await network.service.createToken('hypernode', 1, 1);
     const chain = { operator: 'o', networkPrefix: 'p', beaconTip: 'a'.repeat(64) };
-    const registration = monitor.sign('register-hypernode', { token, ...chain });
+    const proof = joinProof(token, monitor.id);
+    const registration = monitor.sign('register-hypernode', { token: proof, ...chain });
     const registered = await post('hypernodes', JSON.stringify(registration));
     expect(registered.status).toBe(200);
     expect(await registered.json()).toMatchObject({ state: 'active' });

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock, seededRandom } from '#placement';
 import { isPreimage } from '../../../placement/network/beacon.ts';
 import { createIdentity } from '../../../placement/network/identity.ts';
+import { joinProof } from '../../../placement/network/joinProof.ts';
 import { startHyperNode } from '../../../placement/hypernode/hyperNode.ts';
 import { lose, newFolder, newGateway, newMonitor, newProvider } from './setting.ts';
 import type { TestGateway } from './testGateway.ts';
@@ -44,12 +45,13 @@ describe('joining', () => {
     expect(gateway.reports.map(({ era }) => era)).toEqual([1, 2]);
   });
 
-  test('shows its token, and checks that it is of the gateway that answers', async () => {
+  test('shows the proof of its token, and checks that it is of the gateway that answers', async () => {
     const gateway = await newGateway();
     gateway.openEra(1);
-    await newMonitor(gateway, { token: gateway.token });
+    const { id } = await newMonitor(gateway, { token: gateway.token });
     await gateway.report();
-    expect(gateway.registrations[0]).toMatchObject({ token: gateway.token });
+    expect(gateway.registrations[0]).toMatchObject({ token: joinProof(gateway.token, id) });
+    expect(JSON.stringify(gateway.registrations)).not.toContain(gateway.token);
     const strange = await newMonitor(gateway, { token: `sj_${'0'.repeat(32)}_${'5e'.repeat(16)}` });
     expect((await strange.event('gateway-refused')).text).toContain('was expected');
     expect(gateway.registrations).toHaveLength(1);

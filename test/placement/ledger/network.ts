@@ -97,7 +97,7 @@ export function monitorOf(monitor: string, changes: Partial<MonitorVerdict> = {}
 }
 
 /** Of the oracle's state the ledger reads the length of an era and who is gone. */
-export function stateOf(states: Readonly<Record<string, string>> = {}, eraMs = HOUR): NetworkState {
+function stateOf(states: Readonly<Record<string, string>> = {}, eraMs = HOUR): NetworkState {
   const providers = Object.fromEntries(Object.entries(states).map(([id, state]) => [id, { id, state }]));
   return {
     parameters: { eraMs } as OracleParameters,

@@ -21,7 +21,7 @@ export const anEra = (era: number): EraAccounts =>
   eraOf({ era, verdicts: [verdictOf(idOf(1)), verdictOf(idOf(2))], monitors: [monitorOf(idOf(9))] });
 
 /** The settlement that an era leads to in that place. */
-export function settlementOf(backend: Settled, accounts: EraAccounts): Settlement {
+function settlementOf(backend: Settled, accounts: EraAccounts): Settlement {
   const { state, entries } = accountEra(backend.state, accounts, backend.parameters);
   const { era, balances, ...memory } = state;
   return { era, entries, root: balancesRoot(balances), previous: backend.head, memory };

@@ -101,7 +101,7 @@ describe('addresses of providers', () => {
     });
     const found = (allowPrivate: boolean): Promise<string | undefined> =>
       new Promise((resolve) => {
-        guardedLookup(rules(allowPrivate))('localhost', {}, (error, address) =>
+        guardedLookup(rules(allowPrivate), 80)('localhost', {}, (error, address) =>
           resolve(error ? (error as { kind?: string }).kind : typeof address),
         );
       });

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Identity } from '../../../placement/network/identity.ts';
+import { joinProof } from '../../../placement/network/joinProof.ts';
 import type { Standing } from '../../../placement/network/messages.ts';
 import { signStatement } from '../../../placement/network/signed.ts';
 import { encodeSigned, SIGNED_HEADER } from '../../../placement/provider/wire.ts';
@@ -47,6 +48,8 @@ class HelloServer {
   }
 }
 
+const proof = (token: string, id: string): string => joinProof(token, id).slice(-32);
+
 describe('admission', () => {
   let network: TestNetwork;
   let hello: HelloServer;
@@ -70,6 +73,10 @@ describe('admission', () => {
     return network.service.registerProvider(party.sign('register-provider', { description, ...fields }));
   }
 
+  function join(token: string): Promise<Standing> {
+    return register(provider, { token: joinProof(token, provider.id) });
+  }
+
   function heartbeat(fields: object = {}): Promise<Standing> {
     const said = { endpoint: hello.endpoint, capacity: 1e9, free: 5e8, shards: 0, ...fields };
     return network.service.heartbeat(provider.sign('heartbeat', said));
@@ -87,25 +94,25 @@ describe('admission', () => {
 
   test('a token admits at once, as often as it says', async () => {
     const token = await network.service.createToken('provider', 1, 1);
-    expect(await register(provider, { token })).toMatchObject({ state: 'vetting' });
+    expect(await join(token)).toMatchObject({ state: 'vetting' });
     // Registered already: the token is not needed again, and not spent.
-    expect(await register(provider, { token })).toMatchObject({ state: 'vetting' });
+    expect(await join(token)).toMatchObject({ state: 'vetting' });
     const other = new Party(network);
     answering = other.identity;
-    await expect(
-      network.service.registerProvider(
-        other.sign('register-provider', { token, description: describeProvider('http://127.0.0.1:1') }),
-      ),
-    ).rejects.toMatchObject({ kind: 'Refused', message: expect.stringContaining('used up') as string });
+    const description = describeProvider('http://127.0.0.1:1');
+    await expect(register(other, { token: joinProof(token, other.id), description })).rejects.toMatchObject({
+      kind: 'Refused',
+      message: expect.stringContaining('used up') as string,
+    });
     expect(await network.service.tokens()).toMatchObject([{ role: 'provider', usesLeft: 0 }]);
   });
 
   test('a use is given back when the provider is not admitted', async () => {
     const token = await network.service.createToken('provider', 1, 1);
     answering = new Party(network).identity;
-    await expect(register(provider, { token })).rejects.toMatchObject({ kind: 'Unavailable' });
+    await expect(join(token)).rejects.toMatchObject({ kind: 'Unavailable' });
     answering = provider.identity;
-    expect(await register(provider, { token })).toMatchObject({ state: 'vetting' });
+    expect(await join(token)).toMatchObject({ state: 'vetting' });
   });
 
   test('many at once do not share one use', async () => {
@@ -118,12 +125,17 @@ describe('admission', () => {
   });
 
   test.each([
-    ['another gateway’s', (token: string) => `sj_${'0'.repeat(32)}_${token.slice(-32)}`],
+    ['another gateway’s', (token: string, id: string) => `sj_${'0'.repeat(32)}_${proof(token, id)}`],
     ['unknown', (token: string) => `${token.slice(0, -32)}${'0'.repeat(32)}`],
-    ['not a token', () => 'sj_x'],
-  ])('a token that is %s is refused', async (_name, change) => {
+    ['another party’s', (token: string) => joinProof(token, 'a'.repeat(32))],
+    ['made of a proof', (token: string, id: string) => joinProof(joinProof(token, id), id)],
+    ['the token itself', (token: string) => token],
+    ['no proof', () => 'sj_x'],
+  ])('a proof that is %s is refused', async (_name, change) => {
     const token = await network.service.createToken('provider', 5, 1);
-    await expect(register(provider, { token: change(token) })).rejects.toMatchObject({ kind: 'Refused' });
+    await expect(register(provider, { token: change(token, provider.id) })).rejects.toMatchObject({
+      kind: 'Refused',
+    });
     expect(network.service.state.providers).toEqual({});
     expect(hello.hits).toBe(0);
   });
@@ -136,10 +148,10 @@ describe('admission', () => {
     const removedId = (await network.service.tokens()).find(({ id }) => id !== first!.id)!.id;
     expect(await network.service.removeToken(removedId)).toBe(true);
     expect(await network.service.removeToken(removedId)).toBe(false);
-    await expect(register(provider, { token: removed })).rejects.toMatchObject({ kind: 'Refused' });
+    await expect(join(removed)).rejects.toMatchObject({ kind: 'Refused' });
     network.clock.advance(3_600_001);
     expect(await network.service.tokens()).toEqual([]);
-    await expect(register(provider, { token })).rejects.toMatchObject({ kind: 'Refused' });
+    await expect(join(token)).rejects.toMatchObject({ kind: 'Refused' });
   });
 
   test('what is kept of a token does not give it away', async () => {

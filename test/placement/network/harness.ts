@@ -11,9 +11,11 @@ import { createNetworkServer } from '../../../gateway/network/listener.ts';
 import type { NetworkLimits, NetworkParties } from '../../../gateway/network/types.ts';
 import { createChunkStore } from '../../../placement/chunks/chunkStore.ts';
 import { LEDGER_DEFAULTS } from '../../../placement/ledger/parameters.ts';
+import type { AddressRules } from '../../../placement/network/addressRules.ts';
 import { BeaconChain, challengeOf } from '../../../placement/network/beacon.ts';
 import { createIdentity, type Identity } from '../../../placement/network/identity.ts';
 import { useGrant } from '../../../placement/network/issueGrant.ts';
+import { joinProof } from '../../../placement/network/joinProof.ts';
 import {
   assignmentSchema,
   type Assignment,
@@ -82,6 +84,10 @@ export class TestNetwork {
   /** Opens the service anew, over what is on the disk. Its eras stand still until they are started. */
   async open(options: Partial<NetworkServiceOptions> = {}): Promise<void> {
     this.registry = await openProviders({ entries: [], clock: systemClock });
+    const addresses: AddressRules = {
+      allowPrivate: true,
+      listeners: () => [{ host: '127.0.0.1', port: Number(new URL(this.url).port) }],
+    };
     const parameters: OracleParameters = {
       ...ORACLE_DEFAULTS,
       eraMs: ERA_MS,
@@ -99,14 +105,12 @@ export class TestNetwork {
           provider: { id, publicKey },
           gateway: this.gateway,
           clock: systemClock,
+          addresses,
         }),
       clock: this.clock,
       random: seededRandom(7),
       ledger: LEDGER_DEFAULTS,
-      addresses: {
-        allowPrivate: true,
-        listeners: () => [{ host: '127.0.0.1', port: Number(new URL(this.url).port) }],
-      },
+      addresses,
       onEvent: (event) => this.events.push(event),
       ...options,
       parameters,
@@ -243,9 +247,11 @@ export class Monitor extends Party {
     this.#service = () => network.service;
   }
 
-  async register(name: string, fields: Partial<HyperNodeRegistration> = {}): Promise<Standing> {
+  /** @param fields its token is shown by its proof */
+  async register(name: string, { token, ...fields }: Partial<HyperNodeRegistration> = {}): Promise<Standing> {
     const beaconTip = fields.beaconTip ?? this.#beacons().tip;
-    const registration = { operator: name, networkPrefix: name, ...fields, beaconTip };
+    const shown = token === undefined ? {} : { token: joinProof(token, this.id) };
+    const registration = { operator: name, networkPrefix: name, ...fields, ...shown, beaconTip };
     return await this.#service().registerHyperNode(this.sign('register-hypernode', registration));
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { asRepair, countOutcome, observed, zeroCounters } from '../../../placement/network/observed.ts';
-import type { MovableTransport } from '../../../placement/network/serviceTypes.ts';
+import type { MovableTransport } from '../../../placement/transports/httpProvider.ts';
 import { TransportError, type ShardName, type ShardSource } from '../../../placement/types.ts';
 
 const NAME: ShardName = { chunk: '0'.repeat(32), index: 0 };

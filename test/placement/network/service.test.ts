@@ -1,11 +1,20 @@
 import { cpSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verifyLedger } from '../../../placement/ledger/verify.ts';
+import { joinProof, joinText, partsOf, proofOf, secretHash } from '../../../placement/network/joinProof.ts';
 import { replay } from '../../../placement/oracle/replay.ts';
-import { ERA_MS, Monitor, TestNetwork, until } from './harness.ts';
+import { ERA_MS, Monitor, Party, TestNetwork, until } from './harness.ts';
+
+/** Of all files in a folder and below. */
+async function textOf(folder: string): Promise<string> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const texts = files.map((file) => readFile(join(file.parentPath, file.name), 'latin1'));
+  return (await Promise.all(texts)).join('\n');
+}
 
 describe('network service', () => {
   let network: TestNetwork;
@@ -92,6 +101,55 @@ describe('network service', () => {
     await network.open();
     expect(network.service.overview().ledgerRoot).toBe(root);
   });
+
+  test('its log and all else that it keeps hold no token, and nothing that another could join with', async () => {
+    const tokens = {
+      provider: await network.service.createToken('provider', 10, 1),
+      hypernode: await network.service.createToken('hypernode', 10, 1),
+    };
+    const daemon = await network.addDaemon(1, tokens.provider);
+    const member = new Monitor(network);
+    expect(await member.register('member', { token: tokens.hypernode })).toMatchObject({ state: 'active' });
+    await until(() => network.service.state.providers[daemon.id]?.state === 'vetting');
+    await network.nextEra();
+
+    const kept = await textOf(network.folder);
+    for (const [token, party] of [
+      [tokens.provider, daemon.id],
+      [tokens.hypernode, member.id],
+    ] as const) {
+      const { digits } = partsOf(token)!;
+      expect(kept).toContain(joinProof(token, party));
+      expect(kept).not.toContain(digits);
+      expect(kept).not.toContain(secretHash(digits));
+    }
+    const stranger = new Party(network);
+    for (const shown of guesses(kept, stranger.id)) {
+      const chain = { operator: 'o', networkPrefix: 'p', beaconTip: 'a'.repeat(64) };
+      const said = stranger.sign('register-hypernode', { token: shown, ...chain });
+      await expect(network.service.registerHyperNode(said)).rejects.toMatchObject({ kind: 'Refused' });
+    }
+    expect(network.service.state.monitors[stranger.id]).toBeUndefined();
+    // The token itself still lets the stranger in.
+    expect(await new Monitor(network).register('late', { token: tokens.hypernode })).toMatchObject({
+      state: 'active',
+    });
+  });
+
+  /** What could be made of a text to join with: what it shows as it is, or taken for a secret, or for the hash of one. */
+  function guesses(text: string, party: string): Set<string> {
+    const gateway = network.gateway.id;
+    const hexes = (digits: number): string[] => [
+      ...new Set(text.match(new RegExp(`(?<![0-9a-f])[0-9a-f]{${digits}}(?![0-9a-f])`, 'g'))),
+    ];
+    const short = hexes(32).map((digits) => joinText(gateway, digits));
+    expect(short.length).toBeGreaterThan(4);
+    return new Set([
+      ...short,
+      ...short.map((token) => joinProof(token, party)),
+      ...hexes(64).map((hash) => joinText(gateway, proofOf(hash, party))),
+    ]);
+  }
 
   test('a shard that was deleted or moved in the era is not held against its provider', async () => {
     const monitors = await populate(3);

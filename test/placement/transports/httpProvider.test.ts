@@ -1,11 +1,14 @@
 import { createHasher, LEAF_BYTES } from '#erasure';
 import { systemClock, TransportError, type ShardSource } from '#placement';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { AddressRules } from '../../../placement/network/addressRules.ts';
 import { HttpProvider } from '../../../placement/transports/httpProvider.ts';
 import { filesIn } from '../directories.ts';
 import { newSetting, type Setting } from '../provider/support.ts';
 import { cellsOf, newChunkId, sampleBytes, sealOf, wholeOf } from '../shards.ts';
 import { shardTransportContract } from '../shardTransportContract.ts';
+
+const ANYWHERE: AddressRules = { allowPrivate: true, listeners: () => [] };
 
 function providerOf({ gateway, provider }: Setting): HttpProvider {
   const { id, endpoint, identity } = provider;
@@ -14,6 +17,7 @@ function providerOf({ gateway, provider }: Setting): HttpProvider {
     provider: { id, publicKey: identity.publicKey },
     gateway: gateway.identity,
     clock: systemClock,
+    addresses: ANYWHERE,
   });
 }
 
@@ -149,6 +153,7 @@ test('another gateway is refused', async () => {
     provider: { id, publicKey: identity.publicKey },
     gateway: other.gateway.identity,
     clock: systemClock,
+    addresses: ANYWHERE,
   });
   expect(await failure(stranger.space())).toBe('Unavailable');
   await stranger.close();

@@ -3,10 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LEAF_BYTES } from '#erasure';
 import { systemClock, TransportError, type ShardSlice, type StoredShard } from '#placement';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { AddressRules } from '../../../placement/network/addressRules.ts';
 import { createIdentity } from '../../../placement/network/identity.ts';
 import { PROOF_BYTES_HEADER } from '../../../placement/provider/wire.ts';
 import { HttpProvider } from '../../../placement/transports/httpProvider.ts';
-import { isRefusedAddress } from '../../../placement/transports/httpProviderPool.ts';
 import { cellsOf, newChunkId, sampleBytes, wholeOf } from '../shards.ts';
 import { bytesOf, grantOf, HostileProvider, send } from './hostileProvider.ts';
 
@@ -24,9 +24,15 @@ afterEach(async () => {
   await hostile.closed();
 });
 
-function open(endpoint = hostile.endpoint): HttpProvider {
-  const gateway = createIdentity();
-  return new HttpProvider({ endpoint, provider: hostile.expected, gateway, clock: systemClock, limits });
+function open(endpoint = hostile.endpoint, rules: Partial<AddressRules> = {}): HttpProvider {
+  return new HttpProvider({
+    endpoint,
+    provider: hostile.expected,
+    gateway: createIdentity(),
+    clock: systemClock,
+    addresses: { allowPrivate: true, listeners: () => [], ...rules },
+    limits,
+  });
 }
 
 async function failure(work: Promise<unknown>): Promise<TransportError> {
@@ -445,9 +451,32 @@ describe('who answers', () => {
       expect([error.kind, error.message]).toEqual(['Unavailable', expect.stringMatching(/can have/)]);
       await elsewhere.close();
     }
-    for (const address of ['127.0.0.1', '10.1.2.3', '::1', '2001:db8::1']) {
-      expect(isRefusedAddress(address)).toBe(false);
+  });
+
+  test('a private address is connected to only where such are allowed, by whatever name', async () => {
+    const { port } = new URL(hostile.endpoint);
+    for (const host of ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]']) {
+      const elsewhere = open(`http://${host}:${port}`, { allowPrivate: false });
+      const error = await failure(elsewhere.space());
+      expect([error.kind, error.message]).toEqual(['Unavailable', expect.stringMatching(/private network/)]);
+      await elsewhere.close();
     }
+    expect(hostile.greetings).toBe(0);
+    hostile.answer = (_, response) => leaf(response);
+    const named = open(`http://localhost:${port}`);
+    await named.get(name, 0, 1);
+    expect(hostile.greetings).toBe(1);
+    await named.close();
+  });
+
+  test('the gateway does not call its own listeners, which may have come after the provider', async () => {
+    const listeners: { host: string; port: number }[] = [];
+    const port = Number(new URL(hostile.endpoint).port);
+    const itself = open(`http://localhost:${port}`, { listeners: () => listeners });
+    listeners.push({ host: '0.0.0.0', port });
+    expect((await failure(itself.space())).message).toMatch(/gateway itself/);
+    await itself.close();
+    expect(hostile.greetings).toBe(0);
   });
 
   test.each(['ftp://a', 'http://a/b', 'http://a?b', 'http://u:p@a', 'a:80', ''])(

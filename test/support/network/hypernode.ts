@@ -4,7 +4,10 @@ import { startHyperNode, systemClock, systemRandom } from '#placement';
 import type { Finding, HyperNodeOptions, Report } from '#placement';
 
 export type Dishonesty =
-  /** Reports this provider as down, slow and without its shards, or as perfect. */
+  /**
+   * Lies about this provider where no signature can convict it: says that it is mostly gone, slow and silent, or that it is perfect. It does not
+   * touch what the provider signed, since a canary may be among it.
+   */
   | { readonly kind: 'smears'; readonly provider: string }
   | { readonly kind: 'praises'; readonly provider: string }
   /** Reports every provider and every challenge as fine. */
@@ -33,11 +36,17 @@ export async function run({ dishonesty, ...options }: MonitorProcessOptions): Pr
 
 export function altered(report: Report, dishonesty: Dishonesty): Report {
   const alter = (finding: Finding): Finding => {
-    if (dishonesty.kind === 'always-ok') return perfect(finding);
+    if (dishonesty.kind === 'always-ok') return { ...perfect(finding), audits: finding.audits.map(passed) };
     if (finding.provider !== dishonesty.provider) return finding;
     return dishonesty.kind === 'praises' ? perfect(finding) : ruined(finding);
   };
   return { ...report, findings: report.findings.map(alter) };
+}
+
+type Audit = Finding['audits'][number];
+
+function passed({ target, evidence }: Audit): Audit {
+  return { target, outcome: 'ok', elapsedMs: 1, ...(evidence !== undefined && { evidence }) };
 }
 
 function perfect(finding: Finding): Finding {
@@ -47,17 +56,18 @@ function perfect(finding: Finding): Finding {
     rttMinMs: 0.2,
     latency: [[0, Math.max(1, finding.audits.length)]],
     throughput: [1e9],
-    audits: finding.audits.map(({ target, evidence }) => ({ target, outcome: 'ok', elapsedMs: 1, evidence })),
   };
 }
 
 function ruined(finding: Finding): Finding {
   return {
     ...finding,
-    answered: 0,
+    answered: Math.min(1, finding.answered),
     latency: [[60, Math.max(1, finding.audits.length)]],
     throughput: [1],
-    audits: finding.audits.map(({ target }) => ({ target, outcome: 'missing', elapsedMs: 10_000 })),
+    audits: finding.audits.map((audit) =>
+      audit.outcome === 'ok' ? { target: audit.target, outcome: 'silent', elapsedMs: 10_000 } : audit,
+    ),
   };
 }
 

@@ -46,7 +46,9 @@ export async function run({ misbehaviour, ...options }: ProviderProcessOptions):
     clock: systemClock,
     decorate: (storage) => misbehaving(storage, misbehaviour),
     onEvent: (event) =>
-      process.stderr.write(`${JSON.stringify('error' in event ? { ...event, error: String(event.error) } : event)}\n`),
+      process.stderr.write(
+        `${JSON.stringify('error' in event ? { ...event, error: String(event.error) } : event)}\n`,
+      ),
   });
   process.stdout.write(`${JSON.stringify({ id: provider.id, endpoint: provider.endpoint })}\n`);
   if (proxy && misbehaviour?.kind === 'slows') {
