@@ -206,7 +206,10 @@ export interface ChunkStore {
    * @throws PlacementError 'ChunkUnreadable' when fewer than k shards verify: never a wrong byte.
    */
   read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Deletes every shard of the chunk, wherever a write or repair may have put it. Idempotent; rejects when a provider could not be asked. */
+  /**
+   * Deletes every shard of the chunk: where the record places it, and wherever a write or repair is known to have failed with one; among few
+   * providers, wherever one may be. Idempotent; rejects when a provider that the record names, or one of few, could not be asked.
+   */
   delete(chunk: ChunkRecord): Promise<void>;
   /** Deletes every shard of a chunk of which no record exists, on all providers. Idempotent. */
   deleteUnrecorded(id: ChunkId): Promise<void>;

@@ -103,4 +103,4 @@ function histogram(sorted: readonly number[]): { label: string; value: number }[
   });
 }
 
-export const balance: Run = { name: 'load balance', seconds: 45, go };
+export const balance: Run = { name: 'load balance', seconds: 75, go };

@@ -310,4 +310,4 @@ function stormNote({ policy, repairedChunks }: Storm): string {
     : `A chunk with no shard to spare is not waited for, and the rule lets a region hold all m that may be lost: ${chunks}`;
 }
 
-export const blackout: Run = { name: 'regional blackout', seconds: 20, go };
+export const blackout: Run = { name: 'regional blackout', seconds: 14, go };

@@ -10,8 +10,6 @@ const GOOD_UP = 0.995;
 const BAD_UP = 0.7;
 const BAD_LATENCY_MS = 300;
 const COLLUDERS_MAX = 4;
-/** Scores may move by this much: honest monitors differ by about as much. */
-const TOLERANCE = 0.02;
 
 const SMEAR: Seen = {
   answered: 0,
@@ -100,27 +98,26 @@ function checks(outcomes: readonly Outcome[]): Check[] {
     const { colluders, good, bad } = outcome;
     const error = Math.max(Math.abs(good - none!.good), Math.abs(bad - none!.bad));
     const minority = 2 * colluders < MONITORS;
-    const held = error <= TOLERANCE;
+    // A median without a majority of liars stays within what the honest say, and they differ by about this much.
+    const tolerance = none!.scatter;
+    const held = error <= tolerance;
     return [
       {
         what: minority
-          ? `${colluders} of ${MONITORS} colluding groups do not move a score`
-          : `${colluders} of ${MONITORS}, a majority, do: the boundary`,
-        expected: minority ? `error at most ${TOLERANCE}` : `error above ${TOLERANCE}`,
+          ? `${colluders} of ${MONITORS} colluding groups: scores stay within what honest monitors say`
+          : `${colluders} of ${MONITORS}, a majority, break it: the boundary`,
+        expected: `error ${minority ? 'at most' : 'above'} ${tolerance.toFixed(4)}`,
         measured: error,
-        rule: 'largest change of the mean score of the smeared or of the praised',
+        rule: "largest change of the mean score of the smeared or of the praised, against the standard deviation of one honest monitor's score of the bad",
         agrees: held === minority,
-        ...(minority && !held && { note: noteOf(outcome, none!) }),
+        ...(minority && { note: noteOf(outcome, none!) }),
       },
     ];
   });
 }
 
 function noteOf({ good, bad }: Outcome, none: Outcome): string {
-  return (
-    `The median keeps liars inside the range of the honest, and pushes it to that range's edge: with ${(none.good - good).toFixed(3)} taken from ` +
-    `the good and ${(bad - none.bad).toFixed(3)} given to the bad. One honest monitor's score of the bad scatters by ${none.scatter.toFixed(3)} (standard deviation) at this many probes.`
-  );
+  return `${(none.good - good).toFixed(4)} taken from the good, ${(bad - none.bad).toFixed(4)} given to the bad: liars push the median towards the edge of the honest.`;
 }
 
 function go(context: RunContext): RunResult {
@@ -147,14 +144,16 @@ function go(context: RunContext): RunResult {
           'bad, oracle',
           'bad, plain mean',
           'monitors removed',
+          'scatter of one monitor',
         ],
-        rows: outcomes.map(({ colluders, good, goodPlain, bad, badPlain, removed }) => [
+        rows: outcomes.map(({ colluders, good, goodPlain, bad, badPlain, removed, scatter }) => [
           `${colluders} of ${MONITORS}`,
           good,
           goodPlain,
           bad,
           badPlain,
           removed,
+          scatter,
         ]),
       },
     ],
@@ -180,4 +179,4 @@ function go(context: RunContext): RunResult {
   };
 }
 
-export const collusion: Run = { name: 'collusion', seconds: 15, go };
+export const collusion: Run = { name: 'collusion', seconds: 12, go };

@@ -222,4 +222,4 @@ function go(context: RunContext): RunResult {
   };
 }
 
-export const copysetLoss: Run = { name: 'copysets', seconds: 30, go };
+export const copysetLoss: Run = { name: 'copysets', seconds: 35, go };

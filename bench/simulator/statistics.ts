@@ -1,6 +1,9 @@
-/** A count's 95 % interval if it is Poisson: Byar's approximation, right to a few per cent from a count of 1. */
-export function poissonInterval(count: number): readonly [low: number, high: number] {
-  const z = 1.96;
+/** Standard deviations of 95 %, and of 99.9 %: what decides, where there are dozens of comparisons and chance must not fail one. */
+export const Z_95 = 1.96;
+export const Z_999 = 3.29;
+
+/** A count's interval if it is Poisson: Byar's approximation, right to a few per cent from a count of 1. */
+export function poissonInterval(count: number, z: number = Z_95): readonly [low: number, high: number] {
   const bound = (at: number, side: number): number =>
     at === 0 ? 0 : at * (1 - 1 / (9 * at) + (side * z) / (3 * Math.sqrt(at))) ** 3;
   return [Math.max(0, bound(count, -1)), bound(count + 1, 1)];

@@ -77,26 +77,28 @@ export function createWorld(count: number, seed: number, weighs: 'capacity' | 'e
   };
 }
 
-/** Free × S², with S = 1, and load that fades as chunks are placed. */
+/** Loads are counted in a unit that shrinks with every chunk, and begin anew before it is too small for a double. */
+const UNIT_MAX = 1e100;
+
+/** Free × S², with S = 1, and load that fades as chunks are placed: only how loads compare with each other matters to the chooser. */
 function candidatesWithLoad(providers: readonly ProviderInfo[]): Pick<World, 'candidates' | 'noteLoad'> {
   const loads = new Float64Array(providers.length);
-  const seenAt = new Float64Array(providers.length);
-  let placed = 0;
-  const loadOf = (at: number): number => loads[at]! * 2 ** ((seenAt[at]! - placed) / LOAD_HALF_LIFE_CHUNKS);
+  const growth = 2 ** (1 / LOAD_HALF_LIFE_CHUNKS);
+  let unit = 1;
   return {
     candidates: providers.map((info, at): Candidate => ({
       info,
       weight: info.free,
       get load() {
-        return loadOf(at);
+        return loads[at]!;
       },
     })),
     noteLoad(chosen) {
-      for (const at of chosen) {
-        loads[at] = loadOf(at) + 1;
-        seenAt[at] = placed;
-      }
-      placed++;
+      for (const at of chosen) loads[at]! += unit;
+      unit *= growth;
+      if (unit < UNIT_MAX) return;
+      for (let at = 0; at < loads.length; at++) loads[at]! /= unit;
+      unit = 1;
     },
   };
 }

@@ -25,6 +25,7 @@ import type {
   Clock,
   DomainLevel,
   ProviderHandle,
+  ProviderId,
   Providers,
   Random,
 } from '../types.ts';
@@ -109,18 +110,21 @@ class ShardedChunkStore implements OpenChunkStore {
 
   async delete(chunk: ChunkRecord): Promise<void> {
     await this.#late.cancel(chunk.id);
-    const places = chunk.shards.map((place) => place?.provider);
     const all = this.#providers.all();
-    const recorded: Promise<void>[] = [];
-    const others: Promise<void>[] = [];
-    for (const { info, transport } of all.length > ASK_ALL_MAX ? this.#handlesOf(chunk) : all) {
-      const index = places.indexOf(info.id);
-      if (index >= 0) recorded.push(transport.delete({ chunk: chunk.id, index }));
-      else others.push(removeShards({ info, transport }, chunk.id));
+    if (all.length <= ASK_ALL_MAX) {
+      await settleAll(all.map((handle) => removeFrom(handle, chunk)));
+      return;
     }
-    // Among many, a stray that cannot be reached must not hold up the end of the chunk.
-    if (all.length > ASK_ALL_MAX) await Promise.allSettled(others);
-    await settleAll([...recorded, ...others.slice(all.length > ASK_ALL_MAX ? others.length : 0)]);
+    const places = chunk.shards.flatMap((place) => place?.provider ?? []);
+    const others = this.#providers.strays(chunk.id).filter((id) => !places.includes(id));
+    const remove = (ids: readonly ProviderId[]): Promise<void>[] =>
+      ids
+        .flatMap((id) => this.#providers.get(id) ?? [])
+        .map(async (handle) => await removeFrom(handle, chunk));
+    // A stray that cannot be reached does not hold up the end of the chunk.
+    const strays = Promise.allSettled(remove(others));
+    await settleAll(remove(places));
+    await strays;
   }
 
   async deleteUnrecorded(id: ChunkId): Promise<void> {
@@ -154,6 +158,13 @@ const CROWD = 8;
  */
 function cellWhen(openWriters: number, cell: number): number {
   return openWriters < CROWD ? cell : Math.max(LEAF_BYTES, cell / 4);
+}
+
+/** Removes what a provider has of a chunk. */
+async function removeFrom(handle: ProviderHandle, { id, shards }: ChunkRecord): Promise<void> {
+  const index = shards.findIndex((place) => place?.provider === handle.info.id);
+  if (index >= 0) await handle.transport.delete({ chunk: id, index });
+  else await removeShards(handle, id);
 }
 
 /** Removes all shards of a chunk that a provider has: a failed write or repair may have left one that no record names. */

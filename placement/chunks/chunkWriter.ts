@@ -2,6 +2,7 @@ import type { ErasureCodec, Hasher, Profile, ShardTree, TreeBuilder } from '#era
 import type { LateWrites } from './lateWrites.ts';
 import type { ShardPlacer } from './shardPlacer.ts';
 import { ShardUpload } from './shardUpload.ts';
+import { takesShards } from '../registry/writable.ts';
 import { StripeBuffer } from './stripeBuffer.ts';
 import type { StripePool } from './stripeMemory.ts';
 import { Wakeup } from '../time.ts';
@@ -155,9 +156,19 @@ export class ShardedChunkWriter implements ChunkWriter {
     for (const [index, upload] of this.#uploads.entries()) upload.close(seals[index]!);
   }
 
+  /** Providers chosen when the chunk began may have begun to leave since: those get others in their place. */
   #start(): void {
     this.#isStarted = true;
-    for (const [index, handle] of this.#first.entries()) this.#uploads[index]!.start(handle);
+    const instead: ShardUpload[] = [];
+    for (const [index, { info }] of this.#first.entries()) {
+      const handle = this.#context.providers.get(info.id);
+      if (handle && takesShards(handle.info.state)) this.#uploads[index]!.start(handle);
+      else instead.push(this.#uploads[index]!);
+    }
+    for (const upload of instead) {
+      const handle = this.#placer.another(this.#uploads);
+      if (handle) upload.start(handle);
+    }
   }
 
   /**

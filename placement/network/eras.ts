@@ -36,6 +36,7 @@ export interface ErasOptions {
   readonly clock: Clock;
   readonly random: Random | undefined;
   readonly shardsAt: ((id: ProviderId) => Promise<number>) | undefined;
+  readonly isEmptied: ((id: ProviderId) => boolean) | undefined;
   /** What a provider's clock is ahead of ours, in ms; after `until` it is not asked any more. */
   readonly clockOffset: (record: ProviderRecord, until: number) => Promise<number>;
   /** After an era was closed and everything that follows from it was done. */
@@ -224,13 +225,14 @@ export class Eras {
   }
 
   /**
-   * A provider that leaves is gone once nothing is recorded there, a whole era after it began to leave: whatever was being written to it
-   * then is recorded by now.
+   * A provider that leaves is gone once it has been emptied, nothing is on its way there, and after that nothing is recorded there; not
+   * before a whole era after it began to leave, for the sake of other processes' writes.
    */
   async #releaseEmpty(holdings: Held): Promise<void> {
-    const { journal, shardsAt } = this.#options;
+    const { journal, members, shardsAt, isEmptied } = this.#options;
     for (const { id, state, stateSince } of Object.values(journal.state.providers)) {
       if (state !== 'exiting' || stateSince >= this.#lastOpenedAt) continue;
+      if (members.openPuts(id) > 0 || isEmptied?.(id) === false) continue;
       if ((holdings.get(id)?.shards ?? 0) > 0 || ((await shardsAt?.(id)) ?? 0) > 0) continue;
       await journal.commit((now) =>
         now.providers[id]?.state === 'exiting'

@@ -51,6 +51,11 @@ export class Members {
       throw new AggregateError(failures, `${failures.length} providers: ${String(failures[0])}`);
   }
 
+  /** Shards on their way to a provider. */
+  openPuts(id: ProviderId): number {
+    return this.#registry.openPuts(id);
+  }
+
   heartbeat(id: ProviderId): LastHeartbeat | undefined {
     return this.#heartbeats.get(id);
   }

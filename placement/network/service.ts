@@ -176,8 +176,8 @@ export class NetworkService implements NetworkOperator {
   }
 
   async #open(): Promise<void> {
-    const { identity, folder, catalog, clock, parameters, addresses, random, shardsAt, durability } =
-      this.#options;
+    const { identity, folder, catalog, clock, parameters, addresses, random, durability } = this.#options;
+    const { shardsAt, isEmptied } = this.#options;
     await this.#history.load(folder);
     const chain = await GatewayChain.open(folder);
     const note = await catalog.getNote(HEAD_NOTE);
@@ -210,6 +210,7 @@ export class NetworkService implements NetworkOperator {
       clock,
       random,
       shardsAt,
+      isEmptied,
       clockOffset: (record, until) => admission.clockOffset(record, until),
       onClosed: () => this.#onClosed(),
       onEvent: (event) => this.#emit(event),

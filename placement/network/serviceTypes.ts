@@ -13,6 +13,8 @@ export interface Membership {
   stand(id: ProviderId, standing: ProviderStanding): void;
   move(id: ProviderId, endpoint: string): void;
   dismiss(id: ProviderId): Promise<void>;
+  /** See Providers. */
+  openPuts(id: ProviderId): number;
 }
 
 export interface NetworkServiceOptions {
@@ -34,6 +36,8 @@ export interface NetworkServiceOptions {
   readonly addresses: AddressRules;
   /** Shards that a provider which leaves still has to give up; by the last inventory when absent. */
   readonly shardsAt?: (id: ProviderId) => Promise<number>;
+  /** Whether a provider that leaves has been emptied, uploads that had begun before it left included; taken as so when absent. */
+  readonly isEmptied?: (id: ProviderId) => boolean;
   readonly durability?: () => ReturnType<NetworkOperator['durability']>;
   /** Must not throw. */
   readonly onEvent?: (event: NetworkEvent) => void;

@@ -2,7 +2,7 @@ import { forEachBounded } from '../concurrency.ts';
 import type { Keeper } from './keeper.ts';
 import { moveShards, shardBytes } from './move.ts';
 import { sweepProvider, type OrphanReport } from './orphans.ts';
-import { formatReason } from './reasons.ts';
+import { formatReason, keepLate } from './reasons.ts';
 import { throwIfAborted } from './repairExamine.ts';
 import { stayingDomains } from './repairPlan.ts';
 import type { ChunkCatalog, ChunkId, ChunkRecord, Progress, ProviderId } from '../types.ts';
@@ -14,6 +14,7 @@ const CONCURRENCY = 4;
 /** Rounds without progress after which those shards are left for another time. */
 const STALLS_MAX = 3;
 const PAUSE_MS = 5_000;
+const PUTS_PAUSE_MS = 200;
 /** Readers that hold a chunk's former record are done by then. */
 const READERS_MS = 60_000;
 const FAILED_MAX = 100;
@@ -38,7 +39,7 @@ export interface EvacuationReport {
 
 /**
  * Moves everything off a provider that takes no new shards, in passes over all chunk records until one finds nothing and the provider's own
- * list is empty. Chunks of writes under way are waited for. Aborted, or after a restart, it goes on where it stopped.
+ * list is empty, with no put to it under way from before the last of these passes. Chunks of writes under way are waited for. Aborted, or after a restart, it goes on where it stopped.
  * @throws PlacementError 'Aborted'; what the catalog throws
  */
 export function evacuateProvider(
@@ -122,11 +123,16 @@ class Evacuation {
     let deaf = 0;
     for (;;) {
       const resumed = after !== undefined;
+      const open = this.#openPuts;
       const pass = await this.#pass(after);
       after = undefined;
       if (pass.found === 0) {
         // A pass that began in the middle has not seen what was written before it.
         if (resumed) continue;
+        if (open > 0) {
+          await this.#putsEnded();
+          continue;
+        }
         const left = await this.#sweep();
         if (left === undefined) return await this.#finish(undefined);
         if (typeof left !== 'string') stalls += left.busy > 0 ? 0 : 1;
@@ -136,6 +142,15 @@ class Evacuation {
       if (stalls >= STALLS_MAX) return await this.#stall(pass);
       if (pass.moved === 0) await this.#pause(PAUSE_MS);
     }
+  }
+
+  get #openPuts(): number {
+    return this.#keeper.deps.providers.openPuts(this.#provider);
+  }
+
+  /** Writes that had begun with this provider before it was to be emptied. */
+  async #putsEnded(): Promise<void> {
+    while (this.#openPuts > 0) await this.#pause(PUTS_PAUSE_MS);
   }
 
   get #note(): string {
@@ -172,7 +187,8 @@ class Evacuation {
       if (pass.failed.length < FAILED_MAX) pass.failed.push({ id: record.id, reason });
       // It lacks more than its place: that is for the queue, whoever stays or goes.
       if (lost.length > 1) {
-        await this.#keeper.deps.catalog.enqueueRepair(record.id, formatReason('damage', remaining, reason));
+        const found = formatReason('damage', remaining, reason);
+        await this.#keeper.deps.catalog.enqueueRepair(record.id, found, keepLate);
       }
     } else {
       pass.moved++;
@@ -188,7 +204,8 @@ class Evacuation {
    */
   async #sweep(): Promise<OrphanReport | string | undefined> {
     const { deps, locks } = this.#keeper;
-    const { catalog, providers, clock, isPending } = deps;
+    const { catalog, providers, clock } = deps;
+    const { isPending } = this.#keeper;
     const handle = providers.get(this.#provider);
     if (!handle) return 'it is not registered any more';
     if (this.#moved > 0) await this.#pause(READERS_MS);

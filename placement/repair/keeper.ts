@@ -14,8 +14,13 @@ export interface KeeperDeps {
   readonly providers: Providers;
   readonly choose: ChooseProviders;
   readonly clock: Clock;
-  /** True for a chunk of a write under way or of an unsettled intent. */
+  /** True for a chunk of a write under way or of an unsettled intent: its record may still come. May be true of a recorded one. */
   readonly isPending: (chunk: ChunkId) => boolean | Promise<boolean>;
+  /**
+   * Whether this process may still bring a shard to, or take one from, where the chunk's record places it: the chunk is left alone so long.
+   * See OpenChunkStore.
+   */
+  readonly isUploading?: (chunk: ChunkId) => boolean;
   /** Latency of the clients' requests, that background work keeps clear of; undefined while there are none. */
   readonly foreground?: () => ForegroundLatency | undefined;
 }
@@ -37,11 +42,21 @@ export class Keeper {
     this.pacer = new Pacer(deps.clock, limits, deps.foreground);
   }
 
+  /** Whether shards of the chunk are not to be judged yet: its record may still come, or its uploads go on. */
+  readonly isPending = async (chunk: ChunkId): Promise<boolean> => {
+    const { catalog, isPending, isUploading } = this.deps;
+    if (isUploading?.(chunk)) return true;
+    // In this order: a write that ends in between has its record by then.
+    return (await isPending(chunk)) && !(await catalog.get(chunk));
+  };
+
   batchDeps(): BatchDeps {
-    const { catalog, providers, choose, clock } = this.deps;
+    const { catalog, providers, choose, clock, isUploading } = this.deps;
     const observe: BatchDeps['observe'] = (record, health) =>
       this.outages.observe(record, health, clock.now());
-    return { catalog, providers, choose, clock, hasher: this.hasher, locks: this.locks, observe };
+    const { hasher, locks } = this;
+    const shared = { catalog, providers, choose, clock, hasher, locks, observe };
+    return { ...shared, ...(isUploading && { isUploading }) };
   }
 
   laneFor(urgent: boolean): Lane {

@@ -7,6 +7,11 @@ export const SUSPENDED_GRACE_MS = 86_400_000;
 /** States in which shards are moved away at once. 'gone': whatever was written there against expectation. */
 const AT_ONCE: ReadonlySet<ProviderState> = new Set(['exiting', 'disqualified', 'gone']);
 
+/** Whether what lies at a provider in this state is moved away, or will be in time. */
+export function isLeaving(state: ProviderState): boolean {
+  return AT_ONCE.has(state) || state === 'suspended';
+}
+
 /**
  * Providers whose shards are to be moved away now: those that leave or were sent away, and those that have been suspended for a day.
  * Remembers since when, so that a restart does not begin the day anew.

@@ -1,9 +1,9 @@
 import type { Profile } from '#erasure';
 import { lastDurability, surveyDurability } from '../durability/report.ts';
 import type { DurabilityReport, FailureModel } from '../durability/types.ts';
-import { countShardsAt, evacuateProvider, type EvacuationReport } from './evacuate.ts';
+import { countShardsAt, type EvacuationReport } from './evacuate.ts';
+import { Evacuations } from './evacuations.ts';
 import { Keeper, type KeeperDeps } from './keeper.ts';
-import { providersToEvacuate, Rests } from './leavers.ts';
 import { BackgroundLoops, type BackgroundJob } from './loops.ts';
 import { sweepOrphans, type OrphanReport } from './orphans.ts';
 import { PACE_LIMITS, type PaceLimits } from './pace.ts';
@@ -14,7 +14,6 @@ import { stays } from './repairPlan.ts';
 import type { RepairReport } from './repairReport.ts';
 import { dueInMs } from './repairSchedule.ts';
 import { scrubChunks, type ScrubReport } from './scrub.ts';
-import { forEachBounded } from '../concurrency.ts';
 import { Throttle } from '../throttle.ts';
 import type { ChunkId, Progress, ProviderId } from '../types.ts';
 
@@ -77,11 +76,6 @@ export interface ScrubOptions {
   readonly bytesPerSecond?: number;
 }
 
-/** Providers evacuated at the same time: one that waits for a write under way must not hold up the others. */
-const EVACUATIONS = 4;
-/** An evacuation walks all records: one that is done, or found no room, is not begun again at once. */
-const EMPTIED_REST_MS = 3_600_000;
-const STALLED_REST_MS = 600_000;
 const SCRUB_FINISHED = 'scrub.finished';
 const PROFILE_DEFAULT: Profile = { data: 4, parity: 2 };
 
@@ -91,18 +85,25 @@ export class Maintenance {
   readonly #config: MaintenanceConfig;
   readonly #keeper: Keeper;
   readonly #loops: BackgroundLoops;
-  readonly #evacuations = new Map<ProviderId, Progress>();
-  readonly #rests = new Rests();
+  readonly #evacuations: Evacuations;
 
   constructor(deps: MaintenanceDeps, config: Partial<MaintenanceConfig> = {}) {
     this.#deps = deps;
     this.#config = { ...MAINTENANCE_DEFAULTS, ...config };
     this.#keeper = new Keeper(deps, this.#config);
+    const onFailure = (job: BackgroundJob, error: unknown): void =>
+      deps.onEvent?.({ kind: 'failed', job, error });
+    const { clock, holdsLease } = deps;
     this.#loops = new BackgroundLoops({
-      clock: deps.clock,
-      holdsLease: deps.holdsLease,
-      onFailure: (job, error) => deps.onEvent?.({ kind: 'failed', job, error }),
+      clock,
+      holdsLease,
+      onFailure,
       retryMs: this.#config.queueIntervalMs,
+    });
+    this.#evacuations = new Evacuations(this.#keeper, {
+      ended: (report) => deps.onEvacuated?.(report),
+      failed: (error) => onFailure('evacuate', error),
+      freed: () => this.#loops.wake('evacuate'),
     });
   }
 
@@ -147,7 +148,7 @@ export class Maintenance {
     const deps = { ...this.#keeper.batchDeps(), throttle };
     const chunks = await scrubChunks(deps, options.depth ?? 'deep', onProgress, signal);
     const orphans = await sweepOrphans(
-      { ...deps, isPending: this.#deps.isPending },
+      { ...deps, isPending: this.#keeper.isPending },
       {
         graceMs: options.orphanGraceMs ?? this.#config.orphanGraceMs,
         delete: options.deleteOrphans ?? false,
@@ -164,25 +165,25 @@ export class Maintenance {
    * Waits for writes under way. Aborted, or after a restart, it goes on where it stopped.
    * @throws PlacementError 'Aborted'; what the catalog throws
    */
-  async evacuate(
+  evacuate(
     provider: ProviderId,
     onProgress?: (progress: Progress) => void,
     signal: AbortSignal = neverAborted(),
   ): Promise<EvacuationReport> {
-    const follow = (progress: Progress) => {
-      this.#evacuations.set(provider, progress);
-      onProgress?.(progress);
-    };
-    try {
-      return await evacuateProvider(this.#keeper, provider, follow, signal);
-    } finally {
-      this.#evacuations.delete(provider);
-    }
+    return this.#evacuations.run(provider, onProgress, signal);
   }
 
   /** Evacuations under way that have moved something. */
   evacuations(): ReadonlyMap<ProviderId, Progress> {
-    return this.#evacuations;
+    return this.#evacuations.progress;
+  }
+
+  /**
+   * Whether a provider that leaves may be let go: this process has emptied it since it began to leave, and nothing is on its way there.
+   * Records may name it again only by another process's writes: see `shardsAt`.
+   */
+  isEmptied(provider: ProviderId): boolean {
+    return this.#evacuations.isEmptied(provider);
   }
 
   /** Chunks that have a shard at a provider, by their records: one pass over all of them. */
@@ -235,9 +236,21 @@ export class Maintenance {
     });
   }
 
+  /** Ends the pause of a background loop: there may be something for it to do, such as a provider that has begun to leave. */
+  wake(job: BackgroundJob): void {
+    this.#loops.wake(job);
+  }
+
+  /** A chunk in the repair queue is not to wait for its turn after failures: see ChunkStoreOptions.onLateFailed. */
+  repairSoon(chunk: ChunkId): void {
+    this.#keeper.backoff.settled(chunk);
+    this.#loops.wake('repair');
+  }
+
   /** Stops the loops; resolves when nothing of theirs is under way any more. */
-  stop(): Promise<void> {
-    return this.#loops.stop();
+  async stop(): Promise<void> {
+    await this.#loops.stop();
+    await this.#evacuations.settled();
   }
 
   async #repairRound(signal: AbortSignal): Promise<number> {
@@ -258,13 +271,7 @@ export class Maintenance {
   }
 
   async #evacuateRound(signal: AbortSignal): Promise<number> {
-    const { clock } = this.#deps;
-    const due = this.#rests.awake(await providersToEvacuate(this.#deps), clock.now());
-    await forEachBounded(due, EVACUATIONS, async (provider) => {
-      const report = await this.evacuate(provider, undefined, signal);
-      this.#rests.rest(provider, clock.now() + (report.emptied ? EMPTIED_REST_MS : STALLED_REST_MS));
-      this.#deps.onEvacuated?.(report);
-    });
+    await this.#evacuations.begin(signal);
     return this.#config.evacuateIntervalMs;
   }
 

@@ -37,9 +37,9 @@ export function moveShards(
 ): Promise<Move> {
   const { leaving, onto, domains, urgent = false } = options;
   return keeper.locks.run(chunk, async () => {
-    const { catalog, isPending } = keeper.deps;
+    const { catalog } = keeper.deps;
     // Asked before the record is read: a write that ends in between has its last record by then.
-    if (await isPending(chunk)) return { result: 'busy', outcome: undefined };
+    if (await keeper.isPending(chunk)) return { result: 'busy', outcome: undefined };
     const record = await catalog.get(chunk);
     if (!record?.shards.some((place) => place && leaving.has(place.provider))) {
       return { result: 'done', outcome: undefined };

@@ -80,7 +80,7 @@ async function spreadOut(
   domains: DomainMap,
   signal: AbortSignal,
 ): Promise<number> {
-  const { catalog, providers, isPending } = keeper.deps;
+  const { catalog, providers } = keeper.deps;
   if (
     healthyOnRecord(record, providers, domains).healthy ===
     healthyOnRecord(record, providers, undefined).healthy
@@ -88,7 +88,7 @@ async function spreadOut(
     return 0;
   }
   return keeper.locks.run(record.id, async () => {
-    if (await isPending(record.id)) return 0;
+    if (await keeper.isPending(record.id)) return 0;
     const now = await catalog.get(record.id);
     if (!now) return 0;
     const deps = { ...keeper.batchDeps(), throttle: keeper.laneFor(false) };

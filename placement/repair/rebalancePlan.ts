@@ -5,6 +5,8 @@ import { stays } from './repairPlan.ts';
 
 /** Shards move only between providers whose utilisations differ by more than this: 20 points. */
 export const UTILISATION_GAP = 0.2;
+/** What sums of utilisations may be wrong by. */
+const ROUNDING = 1e-9;
 
 interface Fill {
   readonly info: ProviderInfo;
@@ -71,7 +73,7 @@ export class Fills {
         parity,
       ).length;
     for (const source of held) {
-      const bound = utilisation(source.fill) - UTILISATION_GAP;
+      const bound = utilisation(source.fill) - UTILISATION_GAP - ROUNDING;
       const targets = [...this.#fills.values()]
         .filter((fill) => fill.takes && !holders.has(fill.info.id) && utilisation(fill, bytes) < bound)
         .sort((a, b) => utilisation(a) - utilisation(b));

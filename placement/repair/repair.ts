@@ -1,4 +1,4 @@
-import { commitPlaces, deleteFormer, discardShards } from './repairCommit.ts';
+import { clearPlaces, commitPlaces, deleteFormer, discardShards } from './repairCommit.ts';
 import { examine, throwIfAborted, type Depth, type ExamineDeps, type Examination } from './repairExamine.ts';
 import {
   classify,
@@ -34,6 +34,11 @@ export interface RepairOptions extends ClassifyOptions {
   readonly examined?: Examination;
   /** With more healthy shards than this, repair is put off. By default it never is. */
   readonly repairAt?: number;
+  /**
+   * Shards may never have become durable where the record places them. Those that are not there are never put off, and where no provider
+   * can take one, its place is taken out of the record: nobody is to be blamed for not having it.
+   */
+  readonly late?: boolean;
   /** The only providers that may take shards. By default all. */
   readonly onto?: ReadonlySet<ProviderId>;
 }
@@ -65,6 +70,8 @@ export interface RepairOutcome {
   readonly verified: boolean;
   /** Wrong bytes were found that are still there. */
   readonly damaged: boolean;
+  /** The record, as it stands now, places a shard where it was not found. */
+  readonly absent: boolean;
   /** Of the record as it stands now. */
   readonly classification: Classification;
   /** See healthyOnRecord. */
@@ -212,6 +219,7 @@ class ChunkRepair {
   /** A repair that has begun is carried to its end. */
   #isDeferred({ action, healthy }: Classification): boolean {
     if (this.#shards > 0 || (action !== 'repair' && action !== 'spread')) return false;
+    if (this.#options.late && this.#isAbsent()) return false;
     return healthy > (this.#options.repairAt ?? Infinity);
   }
 
@@ -276,6 +284,24 @@ class ChunkRepair {
     return true;
   }
 
+  /** Some shard is not, or not whole, where the record places it. */
+  #isAbsent(): boolean {
+    return this.#record.shards.some((place, index) => place && this.#health[index] !== 'healthy');
+  }
+
+  /** Takes places out of the record whose providers say that nothing is there. False when superseded. */
+  async #clearMissing(): Promise<boolean> {
+    const missing = this.#record.shards.flatMap((place, index) =>
+      place && this.#health[index] === 'missing' ? [index] : [],
+    );
+    if (missing.length === 0) return true;
+    const record = await clearPlaces(this.#record, missing, this.#deps.catalog);
+    if (!record) return false;
+    this.#record = record;
+    for (const index of missing) this.#health[index] = 'undefined';
+    return true;
+  }
+
   #classify(): Classification {
     return classify(this.#record, this.#health, this.#deps.providers, this.#options);
   }
@@ -283,6 +309,9 @@ class ChunkRepair {
   async #finished(): Promise<RepairOutcome> {
     const classification = this.#classify();
     const { action, waiting } = classification;
+    if (this.#options.late && action === 'repair' && !(await this.#clearMissing())) {
+      return this.#outcome('superseded');
+    }
     if (this.#isDeferred(classification)) return this.#outcome('deferred');
     if (action === 'unreadable') return this.#failed('unreadable', 'fewer than k shards can be read');
     if (action === 'repair') {
@@ -312,6 +341,7 @@ class ChunkRepair {
       bytes: this.#bytes,
       verified: this.#record.shards.every((_, index) => this.#verified.has(index)),
       damaged: this.#health.includes('corrupt'),
+      absent: this.#isAbsent(),
       classification: this.#classify(),
       recorded: healthyOnRecord(this.#record, this.#deps.providers, this.#options.domains).healthy,
       ...(reason === undefined ? {} : { reason }),

@@ -14,14 +14,20 @@ export const URGENT_SPARE = 1;
 /** Chunks examined, and chunks repaired, at the same time. A repair holds about two stripes and as many rebuilt cells. */
 const EXAMINE_CONCURRENCY = 4;
 const REPAIR_CONCURRENCY = 2;
+/** Pause between two looks at whether a chunk's late uploads have ended. */
+const UPLOADING_MS = 500;
 
 export interface BatchDeps extends RepairDeps {
   readonly locks: ChunkLocks;
   readonly observe: (record: ChunkRecord, health: readonly ShardHealth[]) => void;
+  /** See KeeperDeps. */
+  readonly isUploading?: (chunk: ChunkId) => boolean;
 }
 
 export interface BatchOptions extends ClassifyOptions {
   readonly depthOf: (id: ChunkId) => Depth;
+  /** See RepairOptions. By default none is. */
+  readonly isLate?: (id: ChunkId) => boolean;
   readonly urgencies: Urgencies;
   /** See RepairOptions. By default nothing is put off. */
   readonly repairAt?: (profile: Profile) => number;
@@ -56,6 +62,8 @@ export async function repairBatch(
   await forEachBounded(records, EXAMINE_CONCURRENCY, async (record) => {
     throwIfAborted(signal);
     try {
+      // Bounded by the time that late uploads have.
+      while (deps.isUploading?.(record.id)) await deps.clock.sleep(UPLOADING_MS, signal);
       const examination = await examine(record, 'shallow', withLane(deps, options.laneFor?.(false)), signal);
       deps.observe(record, examination.health);
       const classification = classify(record, examination.health, deps.providers, options);
@@ -104,6 +112,7 @@ async function repairExamined(
         bytes,
         verified: false,
         damaged: false,
+        absent: false,
         recorded: 0,
         classification,
       };
@@ -111,10 +120,13 @@ async function repairExamined(
     }
     const examined = now.generation === record.generation ? { examined: examination } : {};
     const { mayReturn, domains, leaving, repairAt } = options;
+    const late = options.isLate?.(record.id) ?? false;
     const repairOptions: RepairOptions = {
       depth: options.depthOf(record.id),
       ...examined,
-      ...(mayReturn && { mayReturn }),
+      late,
+      // What was never acknowledged is not there to be waited for.
+      ...(mayReturn && !late && { mayReturn }),
       ...(domains && { domains }),
       ...(leaving && { leaving }),
       ...(repairAt && { repairAt: repairAt(now.profile) }),

@@ -19,6 +19,27 @@ export async function commitPlaces(
   }
   const shards = [...expected.shards];
   for (const { index, place } of written) shards[index] = place;
+  return await commitShards(expected, shards, catalog);
+}
+
+/**
+ * Takes places out of the record at which there is no shard. Returns and throws as `commitPlaces`.
+ * @param indexes at least one
+ */
+export function clearPlaces(
+  expected: ChunkRecord,
+  indexes: readonly number[],
+  catalog: ChunkCatalog,
+): Promise<ChunkRecord | undefined> {
+  const shards = expected.shards.map((place, index) => (indexes.includes(index) ? undefined : place));
+  return commitShards(expected, shards, catalog);
+}
+
+async function commitShards(
+  expected: ChunkRecord,
+  shards: ChunkRecord['shards'],
+  catalog: ChunkCatalog,
+): Promise<ChunkRecord | undefined> {
   const next: ChunkRecord = { ...expected, generation: expected.generation + 1, shards };
   try {
     return (await catalog.compareAndSet(expected, next)) ? next : undefined;

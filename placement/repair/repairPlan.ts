@@ -171,12 +171,12 @@ export function planRepair(request: PlanRequest): RepairPlan {
   const holders = new Set(staying.map((place) => place.provider));
   const taken = [...holders].flatMap((id) => request.providers.get(id)?.info ?? []);
   const answer = choose({
-    candidates: candidates.filter(
-      ({ info: { id } }) => !holders.has(id) && !refused.has(id) && (onto?.has(id) ?? true),
-    ),
+    // The very array that others choose from, for which everything is prepared: a filtered copy would cost a pass over all providers a chunk.
+    candidates: onto ? candidates.filter(({ info }) => onto.has(info.id)) : candidates,
     count: lost.length,
     perDomainMax: record.profile.parity,
     taken,
+    excluded: refused,
     seed: (Number.parseInt(record.id.slice(0, 8), 16) ^ record.generation) >>> 0,
   });
   const targets = assign(record, lost, answer.chosen).map(({ index, provider }) => {

@@ -1,6 +1,6 @@
 import { throwIfAborted, type Depth } from './repairExamine.ts';
 import { repairThresholds, type Keeper } from './keeper.ts';
-import { formatReason, parseReason, putOff, type RepairKind } from './reasons.ts';
+import { formatReason, keepLate, markLate, parseReason, putOff, type RepairKind } from './reasons.ts';
 import { repairBatch, type BatchOptions, type BatchOutcome } from './repairBatch.ts';
 import { stayingDomains } from './repairPlan.ts';
 import { RepairTally, type RepairReport } from './repairReport.ts';
@@ -37,7 +37,8 @@ export async function repairAllChunks(
   const total = onProgress && (await countChunks(catalog));
   const domains = stayingDomains(providers);
   const urgencies = keeper.urgencies(await keeper.model());
-  const options: BatchOptions = { depthOf: () => depth, urgencies, domains };
+  const isLate = (id: ChunkId) => isLateReason(queued.get(id));
+  const options: BatchOptions = { depthOf: () => depth, isLate, urgencies, domains };
   let queued: ReadonlyMap<ChunkId, string> = new Map();
   const ended = async (id: ChunkId, outcome: BatchOutcome) => {
     const reason = tally.add(id, outcome);
@@ -77,7 +78,8 @@ export async function drainRepairQueue(
     const domains = stayingDomains(providers);
     const isDue = (id: ChunkId) => keeper.backoff.isDue(id, startedAt);
     const select = { limit: WINDOW, isDue, domains, urgencies, repairAt };
-    const { entries, due } = await mostUrgent(keeper.deps, select, signal);
+    const deps = { ...keeper.deps, isPending: keeper.isPending };
+    const { entries, due } = await mostUrgent(deps, select, signal);
     throwIfAborted(signal);
     if (entries.length === 0) break;
     budget = Math.min(budget, 2 * due + WINDOW_BATCH) - entries.length;
@@ -95,7 +97,7 @@ export async function drainRepairQueue(
 async function repairEntries(
   keeper: Keeper,
   entries: readonly UrgentEntry[],
-  options: Omit<BatchOptions, 'depthOf'>,
+  options: Omit<BatchOptions, 'depthOf' | 'isLate'>,
   tally: RepairTally,
   scrubLagMs: number,
   signal: AbortSignal,
@@ -112,6 +114,7 @@ async function repairEntries(
   }
   const isDamage = (id: ChunkId) => parseReason(reasons.get(id)!).kind === 'damage';
   const depthOf = (id: ChunkId): Depth => (isDamage(id) ? 'deep' : 'shallow');
+  const isLate = (id: ChunkId) => isLateReason(reasons.get(id));
   const ended = async (id: ChunkId, outcome: BatchOutcome) => {
     const queued = reasons.get(id)!;
     const reason = tally.add(id, outcome);
@@ -121,7 +124,7 @@ async function repairEntries(
     const lag = queued.endsWith(SCRUB_DETAIL) ? scrubLagMs / HOUR_MS : 0;
     keeper.watch.rebuilt(outcome.outcome.rebuilt, lag + keeper.waits.ended(id, clock.now()));
   };
-  await repairBatch(records, keeper.batchDeps(), { ...options, depthOf }, ended, signal);
+  await repairBatch(records, keeper.batchDeps(), { ...options, depthOf, isLate }, ended, signal);
 }
 
 interface Settlement {
@@ -158,14 +161,19 @@ async function settle(
   const kind = kindOf(queued, outcome);
   if (!outcome) {
     keeper.backoff.failed(id, clock.now());
-    await catalog.enqueueRepair(id, reason ?? 'repair broke off');
+    await catalog.enqueueRepair(id, reason ?? 'repair broke off', keepLate);
     return;
   }
   const { remaining } = outcome.classification;
   let detail = reason ?? 'waiting for an unreachable provider';
   if (outcome.result === 'deferred') detail = putOff(outcome.recorded);
   else keeper.backoff.failed(id, clock.now());
-  await catalog.enqueueRepair(id, formatReason(kind, remaining, detail));
+  const text = formatReason(kind, remaining, detail);
+  await catalog.enqueueRepair(id, isLateReason(queued) && outcome.absent ? markLate(text) : text);
+}
+
+function isLateReason(queued: string | undefined): boolean {
+  return queued !== undefined && parseReason(queued).late;
 }
 
 /** Damage, known or suspected, is named for as long as the chunk is in the queue: a shallow look would not see it. */

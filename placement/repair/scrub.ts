@@ -1,7 +1,7 @@
 import { forEachBounded } from '../concurrency.ts';
 import { examine, throwIfAborted, type Depth, type ExamineDeps } from './repairExamine.ts';
 import { classify, stayingDomains, type Classification, type ShardHealth } from './repairPlan.ts';
-import { formatReason } from './reasons.ts';
+import { formatReason, keepLate } from './reasons.ts';
 import type { ChunkCatalog, ChunkId, ChunkRecord, Progress } from '../types.ts';
 
 /** Chunks between two writes of the cursor: what a restart may examine twice. */
@@ -79,7 +79,7 @@ export async function scrubChunks(
     if (action !== 'none' && !(await deps.catalog.get(record.id))) return;
     if (action === 'unreadable') unreadable.push(record.id);
     if (action !== 'none') {
-      await deps.catalog.enqueueRepair(record.id, reasonOf(found, health));
+      await deps.catalog.enqueueRepair(record.id, reasonOf(found, health), keepLate);
       report.enqueued++;
     }
     for (const state of health) report[COUNTED[state]]++;

@@ -84,7 +84,8 @@ async function judge(
   const reason = parseReason(entry.reason);
   const { spare } = reason;
   const recorded = healthyOnRecord(record, providers, domains);
-  if (worstCase(profile, reason, recorded.healthy) > repairAt(profile)) return undefined;
+  // What may never have become durable is not put off.
+  if (!reason.late && worstCase(profile, reason, recorded.healthy) > repairAt(profile)) return undefined;
   // An entry is there for at least one shard: where nobody has counted, one is taken to be lost.
   const counted = spare === undefined ? profile.data + profile.parity - 1 : profile.data + spare;
   const healthy = Math.min(recorded.healthy, counted);

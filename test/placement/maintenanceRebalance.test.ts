@@ -67,17 +67,17 @@ describe('Fills.plan', () => {
 
 describe('rebalance', () => {
   let cluster: TestCluster;
-  let pending: Set<ChunkId>;
+  let uploading: Set<ChunkId>;
   beforeEach(async () => {
     cluster = await TestCluster.create(7);
-    pending = new Set();
+    uploading = new Set();
   });
   afterEach(() => cluster.close());
 
   function maintenance(): Maintenance {
     const { catalog, clock } = cluster;
-    const isPending = (id: ChunkId) => pending.has(id);
-    return new Maintenance({ catalog, clock, providers: cluster, choose: chooseProviders, isPending });
+    const deps = { catalog, clock, providers: cluster, choose: chooseProviders };
+    return new Maintenance({ ...deps, isPending: () => false, isUploading: (id) => uploading.has(id) });
   }
 
   function fill(at: number, capacity: number, free: number): void {
@@ -92,7 +92,7 @@ describe('rebalance', () => {
     for (let at = 0; at < 6; at++) fill(at, 100_000, 50_000);
     fill(0, 100_000, 10_000);
     fill(6, 20_000, 20_000);
-    pending.add(records[0]!.id);
+    uploading.add(records[0]!.id);
     const seen: Progress[] = [];
     const report = await maintenance().rebalance((progress) => seen.push(progress));
     expect(report).toMatchObject({ chunks: 20, failed: 0, spread: 0, gapBefore: 0.9 });

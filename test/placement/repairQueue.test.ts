@@ -23,7 +23,12 @@ test('reasons say what was counted, and what is not understood counts as damage'
     kind: 'damage',
     spare: 12,
   });
-  expect(parseReason('written with missing shards')).toMatchObject({ kind: 'late', spare: undefined });
+  expect(parseReason('written with missing shards')).toEqual({
+    kind: 'lost',
+    late: true,
+    spare: undefined,
+    recorded: undefined,
+  });
   expect(parseReason('shard 3: NotFound')).toMatchObject({ kind: 'lost', spare: undefined });
   for (const text of ['shard 3: WrongBytes', 'shard 3: Corrupt', '', 'lost: many spare']) {
     expect(parseReason(text)).toMatchObject({ kind: 'damage', spare: undefined });
@@ -170,6 +175,7 @@ describe('drainQueue', () => {
     expect(await keeper.drainQueue()).toMatchObject({ examined: 1, deferred: 1, shards: 0 });
     expect(parseReason(cluster.catalog.queue.get(record.id)!)).toEqual({
       kind: 'lost',
+      late: false,
       spare: 5,
       recorded: 16,
     });
