@@ -25,8 +25,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
   },
 });
-const OBJECTS = 400;
-const OBJECT_BYTES = 200_000;
+const OBJECTS = 500;
+const OBJECT_BYTES = 1_000_000;
 const slowMs = Number(values['slow-ms']);
 
 interface Phase {
@@ -36,7 +36,7 @@ interface Phase {
   shardReads: number;
 }
 
-async function round(): Promise<{ healthy: Phase; faulty: Phase }> {
+async function round(): Promise<{ healthy: Phase; leaving: Phase; faulty: Phase; moved: string }> {
   const providers = honestProviders().map((one, index) =>
     index === 1 ? { ...one, misbehaviour: { kind: 'slows', ms: slowMs } as const } : one,
   );
@@ -46,10 +46,22 @@ async function round(): Promise<{ healthy: Phase; faulty: Phase }> {
     await fill(client);
     await phase(network, client, 5);
     const healthy = await phase(network, client, Number(values.seconds));
+    const leaver = network.providers.at(-1)!.id;
+    const { shards } = await network.detail(leaver);
+    await network.command(leaver, 'exit');
+    const leaving = await phase(network, client, Number(values.seconds));
+    const left = (await network.detail(leaver)).leaving?.shardsLeft ?? 0;
+    const moved = `${shards - left} of ${shards}`;
+    await network.until(
+      'the exit',
+      () => network.detail(leaver),
+      (seen) => seen.leaving?.shardsLeft === 0,
+      300,
+    );
     await network.providers[0]!.kill();
     process.kill(network.providers[1]!.pid, 'SIGUSR2');
     const faulty = await phase(network, client, Number(values.seconds));
-    return { healthy, faulty };
+    return { healthy, leaving, faulty, moved };
   } finally {
     await network.stop();
   }
@@ -102,31 +114,41 @@ function quantile(values: readonly number[], share: number): number {
 
 const rows: string[][] = [];
 const ratios: number[] = [];
+const leavingRatios: number[] = [];
 for (let number = 1; number <= Number(values.rounds); number++) {
   process.stderr.write(`Round ${number} of ${values.rounds}\n`);
-  const { healthy, faulty } = await round();
-  const [before, after] = [quantile(healthy.latenciesMs, 0.99), quantile(faulty.latenciesMs, 0.99)];
+  const { healthy, leaving, faulty, moved } = await round();
+  const [before, during, after] = [healthy, leaving, faulty].map((one) =>
+    quantile(one.latenciesMs, 0.99),
+  ) as [number, number, number];
   ratios.push(after / before);
+  leavingRatios.push(during / before);
   rows.push([
     String(number),
     String(healthy.latenciesMs.length),
     `${before.toFixed(1)} ms`,
+    `${(during / before).toFixed(2)}x`,
+    moved,
     String(faulty.latenciesMs.length),
     `${after.toFixed(1)} ms`,
     `${(after / before).toFixed(2)}x`,
     `${((faulty.shardReads / healthy.shardReads - 1) * 100).toFixed(1)} %`,
-    String(healthy.failures + faulty.failures),
+    String(healthy.failures + leaving.failures + faulty.failures),
   ]);
 }
-const head = 'Round|GETs healthy|p99|GETs with faults|p99|Ratio|More shard reads|Failed'.split('|');
+const head =
+  'Round|GETs healthy|p99|p99 while one leaves|shards moved|GETs with faults|p99|Ratio|More shard reads|Failed'.split(
+    '|',
+  );
 const lines = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
 process.stdout.write(`${table([head, ...rows])}\n`);
 writeFileSync(
   join(import.meta.dirname, 'results/faults.md'),
   `# GET beside faults
 
-\`npm run bench:faults -- --seconds ${values.seconds} --clients ${values.clients} --slow-ms ${slowMs} --rounds ${values.rounds}\`: twelve provider daemons (4+2), ${OBJECTS} objects of ${OBJECT_BYTES} bytes; first all well, then
-one daemon killed and one slowed to ${slowMs} ms, from the moment of the fault on. Median ratio of p99: ${median(ratios).toFixed(2)}x.
+\`npm run bench:faults -- --seconds ${values.seconds} --clients ${values.clients} --slow-ms ${slowMs} --rounds ${values.rounds}\`: twelve provider daemons (4+2), ${OBJECTS} objects of ${OBJECT_BYTES} bytes; first all well, then one provider
+leaves for good (its shards are moved), then one daemon is killed and another slowed to ${slowMs} ms; each phase from the moment of the event on, ${values.seconds} s.
+Median ratios of p99 to the healthy one: ${median(leavingRatios).toFixed(2)}x while one leaves, ${median(ratios).toFixed(2)}x with the faults.
 
 ${lines.join('\n')}
 

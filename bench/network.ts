@@ -37,7 +37,7 @@ function withVices(providers: ProviderPlan[]): ProviderPlan[] {
   const vices: NonNullable<ProviderPlan['misbehaviour']>[] = [
     { kind: 'drops', share: 0.05 },
     { kind: 'corrupts', share: 0.2 },
-    { kind: 'slow', ms: 1500 },
+    { kind: 'slow', ms: 600 },
     { kind: 'flaps', periodMs: eraSeconds * 1000 },
     { kind: 'overclaims', realBytes: 16 * MIB },
     { kind: 'outsources', ms: 1500 },

@@ -103,6 +103,7 @@ async function compose(
     clock: systemClock,
     random: systemRandom,
     survive: config.survive,
+    onLateFailed: (chunk) => maintenance.repairSoon(chunk),
   });
   closers.push(() => chunks.close());
   const engine = await openObjectStore({
@@ -125,6 +126,7 @@ async function compose(
       clock: systemClock,
       profile: config.profile,
       isPending: (chunk) => engine.isPending(chunk),
+      isUploading: (chunk) => chunks.isUploading(chunk),
       bucketOf: (chunk) => engine.bucketOf(chunk),
       foreground: () => foreground.latency(),
       onEvent: (event) => logMaintenance(log, event),
@@ -132,12 +134,15 @@ async function compose(
     },
     { evacuateIntervalMs: Math.min(EVACUATE_EVERY_MS, config.eraMs) },
   );
+  const unfollow = providers.onState(() => maintenance.wake('evacuate'));
+  closers.push(async () => unfollow());
   network = await openNetwork({
     config,
     catalog,
     registry: providers,
     log,
     shardsAt: (id) => maintenance.shardsAt(id),
+    isEmptied: (id) => maintenance.isEmptied(id),
     durability: () => maintenance.durability(),
   });
   if (network) closers.push(() => network.close());

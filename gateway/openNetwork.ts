@@ -28,6 +28,8 @@ export interface NetworkParts {
   readonly log: Logger;
   /** Shards that records place with a provider. */
   readonly shardsAt: (id: ProviderId) => Promise<number>;
+  /** Its shards are moved, and no upload to it is under way. */
+  readonly isEmptied: (id: ProviderId) => boolean;
   readonly durability: NetworkOperator['durability'];
 }
 
@@ -67,6 +69,7 @@ export async function openNetwork(parts: NetworkParts): Promise<OpenNetwork | un
     ledger: LEDGER_DEFAULTS,
     addresses,
     shardsAt: parts.shardsAt,
+    isEmptied: parts.isEmptied,
     durability: parts.durability,
     onEvent: (event) => logEvent(log, event),
   });

@@ -228,11 +228,7 @@ export interface ChunkCatalog {
    * Idempotent; survives a restart. With `join`, which is pure, an entry that is there already gets the reason made of the one it gives and
    * the new one, atomically; without, the new one.
    */
-  enqueueRepair(
-    id: ChunkId,
-    reason: string,
-    join?: (given: string, reason: string) => string,
-  ): Promise<void>;
+  enqueueRepair(id: ChunkId, reason: string, join?: (given: string, reason: string) => string): Promise<void>;
   /** Idempotent. With `reason`, only while the entry still gives it: what was found meanwhile stays queued. */
   dequeueRepair(id: ChunkId, reason?: string): Promise<void>;
   repairQueue(after: ChunkId | undefined, limit: number): Promise<ChunkId[]>;

@@ -43,7 +43,7 @@ interface Measured extends Case {
 
 const CASES: readonly Case[] = [
   ...PROFILES.flatMap((profile) =>
-    [...new Set([totalOf(profile) - 1, repairThreshold(profile, PLANNED)])].map((repairAt) => ({
+    thresholdsOf(profile).map((repairAt) => ({
       profile,
       repairAt,
       lossRate: 0.02,
@@ -59,8 +59,14 @@ const CASES: readonly Case[] = [
   { profile: MAIN_PROFILE, repairAt: repairThreshold(MAIN_PROFILE, PLANNED), lossRate: 0.02, shape: 0.7 },
 ];
 
+/** Repair at once, and at the threshold chosen; for the main profile, what lies around them too. */
+function thresholdsOf(profile: Profile): number[] {
+  const [atOnce, chosen] = [totalOf(profile) - 1, repairThreshold(profile, PLANNED)];
+  return [...new Set(profile === MAIN_PROFILE ? [atOnce, atOnce - 1, chosen, chosen - 1] : [atOnce, chosen])];
+}
+
 /** Eras in which a provider must be down until the oracle suspends it: then its shards count as lost. */
-export function hoursToSuspension(): number {
+function hoursToSuspension(): number {
   const { suspended, halfLifeMs, eraMs } = ORACLE_DEFAULTS;
   let availability = 1;
   let eras = 0;
@@ -176,9 +182,8 @@ function trafficChart(all: readonly Measured[]) {
       y: { label: 'Gbit/s in all', min: 0 },
       series: [
         { name: 'formula', dashed: true, points: curve },
-        { name: 'measured, scaled to 2 %', points },
+        { name: 'measured, scaled to 2 %', points, dots: true },
       ],
-      legend: 'left',
     }),
   };
 }

@@ -172,7 +172,6 @@ function go(context: RunContext): RunResult {
             chart('good, plain mean', ({ goodPlain }) => goodPlain, true),
             chart('bad, plain mean', ({ badPlain }) => badPlain, true),
           ],
-          legend: 'left',
         }),
       },
     ],

@@ -167,7 +167,9 @@ function checksOf(rows: readonly Row[], trials: number): Check[] {
       measured: row.measured,
       rule: 'within four standard deviations',
       agrees: Math.abs(row.measured - row.withSets) <= bound(row),
-      note: `The formula takes sets as independent and members as drawn from all; ${percent(row.sets.fresh)} of the last tenth of the draws met a new set.`,
+      ...(row.sets.fresh > 0 && {
+        note: `${percent(row.sets.fresh)} of the last tenth of the draws met a set never seen before: there are more than were counted.`,
+      }),
     })),
   ];
 }

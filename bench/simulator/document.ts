@@ -14,7 +14,7 @@ export function document(
   return [
     '# Simulation',
     '',
-    `Written by \`${command}\` with seed ${seed}; every number in it comes from that run, and the same seed gives the same numbers on any machine.`,
+    `Written by \`${command}\` with seed ${seed}; every number in it comes from that run, and the same seed gives the same numbers.`,
     'The code that decides is the product’s own (choosing, repair classification and urgency, durability formulas, oracle); only time, chance and the parties’ conduct are simulated. ' +
       'A sampled chunk stands for many of the 50 PB: it takes the bandwidth of all of them, so that hours and Gbit/s are those of the whole system.',
     '',

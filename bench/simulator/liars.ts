@@ -36,7 +36,11 @@ const KINDS: readonly Kind[] = [
       `Silence counts by the median of the groups' shares: with ${CHALLENGES_EACH} challenges a group, most groups meet none in an era, and the median is 0. ` +
       'Who signs a denial for the same loss is disqualified.',
   },
-  { name: '30 % gone, silent', answers: ['silent', 0.3] },
+  {
+    name: '30 % gone, silent',
+    answers: ['silent', 0.3],
+    why: 'It is degraded, and a degraded provider still takes writes, by its weight of free × S².',
+  },
   { name: 'fetches elsewhere: late', answers: ['late', 1] },
   {
     name: 'sells space it has not: refuses 40 %',
@@ -120,16 +124,17 @@ function checksOf(traces: readonly Trace[], each: number, eras: number): Check[]
   return traces.slice(1).map((trace): Check => {
     const { kind, shares, scores } = trace;
     const below = shares.findIndex((share) => share < 0.5);
-    const out = (['disqualified', 'suspended', 'degraded'] as const).find(
+    // A degraded provider still takes writes: it counts as turned away from by its share only.
+    const out = (['disqualified', 'suspended'] as const).find(
       (state) => hoursTo(trace, state, each) !== 'never',
     );
     const agrees = below >= 0 || out !== undefined;
     return {
       what: `${kind.name}: placement turns away`,
-      expected: `degraded, suspended or disqualified, or less than half of a fair share, within ${eras} h`,
+      expected: `suspended or disqualified, or less than half of a fair share, within ${eras} h`,
       measured: agrees
         ? `${out ?? 'active'}; below half after ${below < 0 ? 'never' : `${below + 1} h`}`
-        : `active, share ${percent(shares.at(-1)!)}`,
+        : `${hoursTo(trace, 'degraded', each) === 'never' ? 'active' : 'degraded'}, share ${percent(shares.at(-1)!)}`,
       rule: 'median provider of the kind; mean share',
       agrees,
       ...(!agrees && {

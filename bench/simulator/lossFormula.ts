@@ -79,7 +79,7 @@ function checkOf(each: Measured): Check {
     `The product's formula says ${each.expected.toFixed(0)}: it lets a repair take any time, so that some take very long. Where all take the same, j further ` +
     'losses within that time are about j! times rarer. The formula errs on the safe side.';
   const note =
-    `Measured / formula ${(result.losses / expected).toFixed(3)}, more than chance explains. The formula has one rate for all shards; where lives are not ` +
+    `Measured / formula ${(result.losses / expected).toFixed(3)}, more than chance explains. The likely reason: the formula has one rate for all shards; where lives are not ` +
     "exponential a provider's rate depends on its age, and the shards of a chunk on providers of a bad age go sooner one after another.";
   return {
     what: `losses, ${name}`,
@@ -161,19 +161,21 @@ function formulaChart(all: readonly Measured[]) {
     }),
   }));
   const measured = cases.map(({ profile, repairAt, result, low, high }) => ({
-    name: `${formatProfile(profile)} at ${repairAt}, measured (95 %)`,
-    points: [low, high].map((losses) => [ACCELERATED.repairHours, losses / result.chunkYears] as const),
+    name: `${formatProfile(profile)} at ${repairAt}, measured`,
+    dots: true,
+    points: [low, result.losses, high].map(
+      (losses) => [ACCELERATED.repairHours, losses / result.chunkYears] as const,
+    ),
   }));
   return {
     file: 'loss',
     title:
-      'Chance that a chunk is lost in a year at 200 % shard losses a year: formula, and what was measured at 72 h',
+      'Chance that a chunk is lost in a year at 200 % shard losses a year: formula, and what was measured at 72 h with its 95 % interval',
     svg: lineChart({
       title: 'Loss of a chunk a year at 200 % shard losses a year',
       x: { label: 'hours to repair', log: true },
       y: { label: 'losses a chunk and year', log: true },
       series: [...curves, ...measured],
-      legend: 'left',
     }),
   };
 }

@@ -165,7 +165,6 @@ function lossChart(): string {
         ),
       }));
     }),
-    legend: 'left',
   });
 }
 

@@ -185,7 +185,6 @@ function go(context: RunContext): RunResult {
           x: { label: 'hours', log: true },
           y: { label: 'share of providers', min: 0, max: 1 },
           series: detection,
-          legend: 'left',
         }),
       },
       {

@@ -1,5 +1,5 @@
 /** Standard deviations of 95 %, and of 99.9 %: what decides, where there are dozens of comparisons and chance must not fail one. */
-export const Z_95 = 1.96;
+const Z_95 = 1.96;
 export const Z_999 = 3.29;
 
 /** A count's interval if it is Poisson: Byar's approximation, right to a few per cent from a count of 1. */

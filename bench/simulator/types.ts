@@ -19,7 +19,7 @@ export interface Check {
   readonly note?: string;
 }
 
-export interface Chart {
+interface Chart {
   /** Without .svg. */
   readonly file: string;
   readonly title: string;

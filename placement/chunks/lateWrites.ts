@@ -20,8 +20,8 @@ export class LateWrites {
   readonly #limits: Pick<WriteLimits, 'lateMs' | 'stopMs'>;
   readonly #events: LateEvents;
   readonly #uploads = new Map<ChunkId, Set<ShardUpload>>();
-  /** Late uploads of chunks that have, or will have, a record. */
-  readonly #late = new Map<ChunkId, number>();
+  /** Chunks that have, or will have, a record, and late uploads. */
+  readonly #late = new Set<ChunkId>();
   #count = 0;
 
   constructor(clock: Clock, limits: Pick<WriteLimits, 'lateMs' | 'stopMs'>, events: LateEvents) {
@@ -38,18 +38,8 @@ export class LateWrites {
   /** Lets uploads go on until they end or their time is over. */
   add(chunk: ChunkId, uploads: readonly ShardUpload[]): void {
     if (uploads.length === 0) return;
-    this.#late.set(chunk, uploads.length);
-    const failures = uploads.map(async (upload) => {
-      this.#track(chunk, upload);
-      await this.#end(upload);
-      const failed = await this.#settleFailure(chunk, upload);
-      this.#late.set(chunk, this.#late.get(chunk)! - 1);
-      return failed;
-    });
-    void Promise.all(failures).then((failed) => {
-      this.#late.delete(chunk);
-      if (failed.includes(true)) this.#events.ended(chunk);
-    });
+    for (const upload of uploads) this.#track(chunk, upload);
+    void this.#follow(chunk, uploads);
   }
 
   /** Removes what uploads of a chunk without a record have stored; goes on in the background where providers hang. */
@@ -68,6 +58,19 @@ export class LateWrites {
   /** Ends all uploads. */
   async close(): Promise<void> {
     await Promise.all([...this.#uploads.keys()].map((chunk) => this.cancel(chunk)));
+  }
+
+  /** Never rejects. */
+  async #follow(chunk: ChunkId, uploads: readonly ShardUpload[]): Promise<void> {
+    this.#late.add(chunk);
+    const failed = await Promise.all(
+      uploads.map(async (upload) => {
+        await this.#end(upload);
+        return await this.#settleFailure(chunk, upload);
+      }),
+    );
+    this.#late.delete(chunk);
+    if (failed.includes(true)) this.#events.ended(chunk);
   }
 
   /** Resolves when the upload has ended, or was told to and has had its time for that. */

@@ -9,7 +9,7 @@ import type { Profile } from '#erasure';
 import type { ChunkId, ChunkRecord } from '../types.ts';
 
 /** A chunk that may lose no more shards than this is not made to wait for the clients' sake. */
-export const URGENT_SPARE = 1;
+const URGENT_SPARE = 1;
 
 /** Chunks examined, and chunks repaired, at the same time. A repair holds about two stripes and as many rebuilt cells. */
 const EXAMINE_CONCURRENCY = 4;

@@ -42,7 +42,9 @@ export async function repairAllChunks(
   let queued: ReadonlyMap<ChunkId, string> = new Map();
   const ended = async (id: ChunkId, outcome: BatchOutcome) => {
     const reason = tally.add(id, outcome);
-    await settle(keeper, id, outcome, { reason, queued: queued.get(id), whole: outcome.outcome?.verified });
+    const known = queued.get(id);
+    const whole = outcome.outcome?.verified || (known !== undefined && !isDamage(known));
+    await settle(keeper, id, outcome, { reason, queued: known, whole });
     onProgress?.({ job: 'repair', done: tally.chunks, total, bytes: tally.bytes });
   };
   for (let after: ChunkId | undefined; ;) {
@@ -112,14 +114,16 @@ async function repairEntries(
     if (record) records.push(record);
     else await catalog.dequeueRepair(id);
   }
-  const isDamage = (id: ChunkId) => parseReason(reasons.get(id)!).kind === 'damage';
-  const depthOf = (id: ChunkId): Depth => (isDamage(id) ? 'deep' : 'shallow');
+  const depthOf = (id: ChunkId): Depth => (isDamage(reasons.get(id)!) ? 'deep' : 'shallow');
   const isLate = (id: ChunkId) => isLateReason(reasons.get(id));
   const ended = async (id: ChunkId, outcome: BatchOutcome) => {
     const queued = reasons.get(id)!;
     const reason = tally.add(id, outcome);
-    // A reason that accuses no bytes is settled by a look at which shards are there.
-    await settle(keeper, id, outcome, { reason, queued, whole: outcome.outcome?.verified || !isDamage(id) });
+    await settle(keeper, id, outcome, {
+      reason,
+      queued,
+      whole: outcome.outcome?.verified || !isDamage(queued),
+    });
     if (outcome.outcome?.result !== 'repaired') return;
     const lag = queued.endsWith(SCRUB_DETAIL) ? scrubLagMs / HOUR_MS : 0;
     keeper.watch.rebuilt(outcome.outcome.rebuilt, lag + keeper.waits.ended(id, clock.now()));
@@ -172,13 +176,18 @@ async function settle(
   await catalog.enqueueRepair(id, isLateReason(queued) && outcome.absent ? markLate(text) : text);
 }
 
+/** A reason that accuses no bytes is settled by a look at which shards are there. */
+function isDamage(queued: string): boolean {
+  return parseReason(queued).kind === 'damage';
+}
+
 function isLateReason(queued: string | undefined): boolean {
   return queued !== undefined && parseReason(queued).late;
 }
 
 /** Damage, known or suspected, is named for as long as the chunk is in the queue: a shallow look would not see it. */
 function kindOf(queued: string | undefined, outcome: BatchOutcome['outcome']): RepairKind {
-  const suspected = queued !== undefined && parseReason(queued).kind === 'damage';
+  const suspected = queued !== undefined && isDamage(queued);
   return suspected || !outcome || outcome.damaged ? 'damage' : 'lost';
 }
 

@@ -197,7 +197,7 @@ describe('a network of vices', () => {
   const vices = [
     { kind: 'drops', share: 0.05 },
     { kind: 'corrupts', share: 0.2 },
-    { kind: 'slow', ms: 1500 },
+    { kind: 'slow', ms: 600 },
     { kind: 'flaps', periodMs: ERA_SECONDS * 1000 },
     { kind: 'overclaims', realBytes: 4_000_000 },
     { kind: 'outsources', ms: 1500 },

@@ -3,7 +3,7 @@ import { chooseProviders } from '../../placement/choosing/choose.ts';
 import { createChunkStore, type OpenChunkStore } from '../../placement/chunks/chunkStore.ts';
 import { takeInventory } from '../../placement/network/inventory.ts';
 import { Maintenance } from '../../placement/repair/maintenance.ts';
-import { formatReason, keepLate, markLate, parseReason } from '../../placement/repair/reasons.ts';
+import { keepLate, parseReason } from '../../placement/repair/reasons.ts';
 import { seededRandom, systemClock } from '../../placement/time.ts';
 import {
   TransportError,
@@ -70,18 +70,6 @@ async function expectHonestSample(): Promise<void> {
   const stored = new Set(await cluster.stored());
   for (const name of await sampled()) expect(stored).toContain(name);
 }
-
-describe('a reason', () => {
-  test('stays late whatever is found besides', () => {
-    for (const found of ['shard 3: NotFound', 'shard 3: WrongBytes', formatReason('lost', 5, 'x')]) {
-      const joined = keepLate(WRITTEN_LATE, found);
-      expect(parseReason(joined)).toEqual({ ...parseReason(found), late: true });
-      expect(keepLate(joined, found)).toBe(joined);
-      expect(keepLate(found, found)).toBe(found);
-    }
-    expect(markLate(WRITTEN_LATE)).toBe(WRITTEN_LATE);
-  });
-});
 
 describe('after a crash between a record and its last shards', () => {
   beforeEach(async () => {

@@ -16,6 +16,7 @@ import {
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { scratch } from './directories.ts';
 import { ManualClock } from './manualClock.ts';
+import { sampleBytes, wholeOf } from './shards.ts';
 import { proxy } from './stores.ts';
 
 const SPACE = { capacity: 1e12, free: 1e11 };
@@ -233,5 +234,50 @@ describe('probes', () => {
     await registry.probe();
     expect(weightOf(1)).toBeGreaterThan(0);
     expect(registry.get(idOf(1))!.info.state).toBe('active');
+  });
+});
+
+describe('what is told of a provider', () => {
+  test('is every state that it comes to be in, at once', async () => {
+    await open();
+    const told: string[] = [];
+    const end = registry.onState((id, state) => told.push(`${Number.parseInt(id, 16)} ${state}`));
+    await admit(member(1), member(2, { state: 'exiting', score: 0.5 }));
+    registry.stand(idOf(1), { state: 'active', score: 0.2 });
+    registry.stand(idOf(1), { state: 'disqualified', score: 0 });
+    registry.stand(idOf(7), { state: 'exiting', score: 0 });
+    end();
+    registry.stand(idOf(2), { state: 'gone', score: 0 });
+    expect(told).toEqual(['1 active', '2 exiting', '1 disqualified']);
+  });
+
+  test('puts are counted while they go on, and those that fail are remembered until a delete gets through', async () => {
+    await open();
+    let answer = Promise.withResolvers<void>();
+    await admit(member(1, ACTIVE, { put: () => answer.promise, delete: async () => undefined }));
+    const { transport } = registry.get(idOf(1))!;
+    const name = { chunk: 'ab'.repeat(16), index: 2 };
+    const source = wholeOf(sampleBytes(1_000));
+    const puts = [transport.put(name, source), transport.put({ ...name, index: 3 }, source)];
+    expect(registry.openPuts(idOf(1))).toBe(2);
+    answer.resolve();
+    await Promise.all(puts);
+    expect([registry.openPuts(idOf(1)), registry.strays(name.chunk)]).toEqual([0, []]);
+
+    for (const [kind, strays] of [
+      ['NoSpace', []],
+      ['Conflict', []],
+      ['Unavailable', [idOf(1)]],
+      ['Aborted', [idOf(1)]],
+    ] as const) {
+      answer = Promise.withResolvers<void>();
+      const put = transport.put(name, source);
+      answer.reject(new TransportError(kind, 'refused'));
+      await expect(put).rejects.toMatchObject({ kind });
+      expect([registry.openPuts(idOf(1)), registry.strays(name.chunk)]).toEqual([0, strays]);
+      await transport.delete(name);
+      expect(registry.strays(name.chunk)).toEqual([]);
+    }
+    expect(registry.openPuts(idOf(9))).toBe(0);
   });
 });

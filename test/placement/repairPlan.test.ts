@@ -172,6 +172,34 @@ describe('classify', () => {
 });
 
 describe('planRepair', () => {
+  test('has its providers chosen from the very candidates that it is given, so that nothing is prepared anew', () => {
+    const infos = Array.from({ length: 9 }, (_, at) => info(`p${at}`, 'active'));
+    const handles = new Map(infos.map((each) => [each.id, { info: each, transport: undefined as never }]));
+    const candidates = infos.map((each) => ({ info: each, weight: 1 }));
+    const shards = infos.slice(0, 6).map(({ id }) => ({ provider: id, root: new Uint8Array(32) }));
+    const profile = { data: 4, parity: 2 };
+    const record: ChunkRecord = { id: 'ab'.repeat(16), profile, length: 1, cell: 1, generation: 1, shards };
+    const health = shards.map((_, index): ShardHealth => (index < 2 ? 'missing' : 'healthy'));
+    const asked: unknown[] = [];
+    const plan = (onto?: ReadonlySet<string>) =>
+      planRepair({
+        record,
+        health,
+        lost: [0, 1],
+        providers: { get: (id) => handles.get(id) },
+        candidates,
+        choose: (request) => {
+          asked.push(request.candidates);
+          return chooseProviders(request);
+        },
+        refused: new Set(['p0', 'p1', 'p6']),
+        ...(onto && { onto }),
+      }).targets.map(({ provider }) => provider.id);
+    expect(plan().toSorted()).toEqual(['p7', 'p8']);
+    expect(asked[0]).toBe(candidates);
+    expect(plan(new Set(['p6', 'p8', 'p3']))).toEqual(['p8']);
+  });
+
   test('never puts two shards of a chunk on one provider, and returns a shard to its place if that is chosen', () => {
     fc.assert(
       fc.property(chunk, fc.integer({ min: 0, max: 6 }), fc.nat(30), (drawn, spares, refusedAt) => {

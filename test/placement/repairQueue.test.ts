@@ -5,7 +5,7 @@ import { DomainMap } from '../../placement/durability/domains.ts';
 import { PRIOR_MODEL } from '../../placement/durability/failureModel.ts';
 import { daysToLoss, lossWhenProvidersFail } from '../../placement/durability/formulas.ts';
 import { Maintenance } from '../../placement/repair/maintenance.ts';
-import { formatReason, parseReason } from '../../placement/repair/reasons.ts';
+import { formatReason, keepLate, markLate, parseReason } from '../../placement/repair/reasons.ts';
 import { mostUrgent } from '../../placement/repair/urgentEntries.ts';
 import { Urgencies } from '../../placement/repair/urgency.ts';
 import type { ChunkRecord, ProviderInfo, ProviderState } from '../../placement/types.ts';
@@ -33,6 +33,17 @@ test('reasons say what was counted, and what is not understood counts as damage'
   for (const text of ['shard 3: WrongBytes', 'shard 3: Corrupt', '', 'lost: many spare']) {
     expect(parseReason(text)).toMatchObject({ kind: 'damage', spare: undefined });
   }
+});
+
+test('an entry stays late whatever is found besides', () => {
+  const written = 'written with missing shards';
+  for (const found of ['shard 3: NotFound', 'shard 3: WrongBytes', formatReason('lost', 5, 'x')]) {
+    const joined = keepLate(written, found);
+    expect(parseReason(joined)).toEqual({ ...parseReason(found), late: true });
+    expect(keepLate(joined, found)).toBe(joined);
+    expect(keepLate(found, found)).toBe(found);
+  }
+  expect(markLate(written)).toBe(written);
 });
 
 describe('mostUrgent', () => {

@@ -35,6 +35,19 @@ describe.each([1, 4])('catalog, %i partitions', (partitions) => {
     expect(await engine.catalog.getNote('other')).toBeUndefined();
   });
 
+  test('reasons given at the same time are joined one after the other', async () => {
+    const { store, engine, kv } = await createHarness({ partitions });
+    await store.createBucket('b', OWNER);
+    await putText(store, 'b', 'k', 'text');
+    const [id] = await recordedChunks(kv);
+    const join = (given: string, reason: string): string => `${given}${reason}`;
+    await Promise.all(Array.from('abcdef', (letter) => engine.catalog.enqueueRepair(id!, letter, join)));
+    const [entry] = await engine.catalog.repairEntries(undefined, 2);
+    expect(Array.from(entry!.reason).toSorted()).toEqual(Array.from('abcdef'));
+    await engine.catalog.enqueueRepair(id!, 'new');
+    expect(await engine.catalog.repairEntries(undefined, 2)).toEqual([{ id, reason: 'new' }]);
+  });
+
   test('repair wins against copies, and loses against another repair and against reclaim', async () => {
     const harness = await createHarness({ partitions });
     const { store, engine, kv } = harness;
