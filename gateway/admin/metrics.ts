@@ -95,7 +95,8 @@ export function createMetrics(gauges: Gauges): Metrics {
   };
 }
 
-function gaugeOf({ name, help, labelNames = [], values }: GaugeSpec): Gauge {
+function gaugeOf(spec: GaugeSpec): Gauge {
+  const { name, help, labelNames = [] } = spec;
   return new Gauge({
     name,
     help,
@@ -103,7 +104,7 @@ function gaugeOf({ name, help, labelNames = [], values }: GaugeSpec): Gauge {
     registers: [],
     async collect() {
       this.reset();
-      for (const [value, labels = {}] of await values()) this.set(labels, value);
+      for (const [value, labels = {}] of await spec.values()) this.set(labels, value);
     },
   });
 }
@@ -134,8 +135,8 @@ function gaugeSpecs(gauges: Gauges): GaugeSpec[] {
   ];
 }
 
-function networkSpecs({ network }: Gauges): GaugeSpec[] {
-  const registered = async () => (await network()?.providers()) ?? [];
+function networkSpecs(gauges: Gauges): GaugeSpec[] {
+  const registered = async () => (await gauges.network()?.providers()) ?? [];
   return [
     {
       name: 'shardway_provider_score',
@@ -167,14 +168,15 @@ function networkSpecs({ network }: Gauges): GaugeSpec[] {
       name: 'shardway_network_era',
       help: 'The last era that was opened',
       values: async () => {
-        const overview = network()?.overview();
+        const overview = gauges.network()?.overview();
         return overview === undefined ? [] : [[overview.era]];
       },
     },
   ];
 }
 
-function durabilitySpecs({ durability }: Gauges): GaugeSpec[] {
+function durabilitySpecs(gauges: Gauges): GaugeSpec[] {
+  const durability = (): Promise<DurabilityReport> => gauges.durability();
   const buckets = async () => Object.entries((await durability()).byBucket);
   return [
     {

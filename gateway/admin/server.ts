@@ -54,7 +54,10 @@ export function createAdminServer({ operator, registry, token }: AdminOptions): 
     await runJob(job, request, response);
   });
   app.use('/v1/keys', keyRoutes(operator.keys));
-  app.use('/v1', networkRoutes(operator.network));
+  app.use(
+    '/v1',
+    networkRoutes(() => operator.network()),
+  );
   app.use((_request, response) => {
     response.status(404).json({ error: 'Not found' });
   });

@@ -16,33 +16,32 @@ export interface UsableCopysets {
 
 interface Shelved {
   readonly copysets: Copysets;
-  readonly limits: Limits;
 }
 
-/** The groups of one table by size of a chunk's set, taken over from the table before where that is still good enough. */
+/** The groups of one table by size of a chunk's set and its limits, taken over from the table before where that is still good enough. */
 export class CopysetShelf {
-  readonly #inherited = new Map<number, Shelved>();
-  readonly #usable = new Map<number, { readonly shelved: Shelved; readonly usable: UsableCopysets }>();
+  readonly #inherited = new Map<string, Shelved>();
+  readonly #usable = new Map<string, { readonly shelved: Shelved; readonly usable: UsableCopysets }>();
 
   /** Takes the groups of another table over, to be used while nothing material has changed. */
   inherit(from: CopysetShelf): void {
-    for (const [size, shelved] of from.#inherited) this.#inherited.set(size, shelved);
-    for (const [size, { shelved }] of from.#usable) this.#inherited.set(size, shelved);
+    for (const [kind, shelved] of from.#inherited) this.#inherited.set(kind, shelved);
+    for (const [kind, { shelved }] of from.#usable) this.#inherited.set(kind, shelved);
   }
 
   /** Undefined where there are too few candidates. @param table the one that this shelf belongs to */
   get(table: CandidateTable, size: number, limits: Limits): UsableCopysets | undefined {
     if (size < 2 || table.proven.size < NODES_PER_SHARD_MIN * size) return undefined;
-    const known = this.#usable.get(size);
+    const kind = `${size} ${limits.join()}`;
+    const known = this.#usable.get(kind);
     if (known) return known.usable;
-    const inherited = this.#inherited.get(size);
-    const isGood =
-      inherited?.limits.join() === limits.join() && change(inherited.copysets, table) < MATERIAL_CHANGE;
-    const shelved = isGood
-      ? inherited
-      : { copysets: buildCopysets(table, table.proven.members, size, limits), limits };
+    const inherited = this.#inherited.get(kind);
+    const shelved =
+      inherited && change(inherited.copysets, table) < MATERIAL_CHANGE
+        ? inherited
+        : { copysets: buildCopysets(table, table.proven.members, size, limits) };
     const usable = usableOf(shelved.copysets, table);
-    this.#usable.set(size, { shelved, usable });
+    this.#usable.set(kind, { shelved, usable });
     return usable.count > 0 ? usable : undefined;
   }
 }

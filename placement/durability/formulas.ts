@@ -9,7 +9,7 @@ const YEAR_HOURS = 365 * 24;
 const YEAR_DAYS = 365;
 
 /** Predicted loss of a chunk within a year that repair may be put off for. At 50 PB (7e8 chunks) it is one chunk in 1,400 years. */
-export const LOSS_TARGET = 1e-12;
+const LOSS_TARGET = 1e-12;
 
 /**
  * Mean years until a chunk is lost (MTTDL), exact for the chain described above. For μ much larger than nλ it is
@@ -71,12 +71,15 @@ export function nines(probability: number): number {
 }
 
 /**
- * Bytes that repair moves a year for each byte of user data, those read and those written: α(n−r+k)/(k·ln(n/r)), r = repairAt < n.
- * Every repair reads k shards and writes the n−r that are lacking; ln(n/r)/α is about how long it takes to lose them.
+ * Bytes that repair moves a year for each byte of user data, those read and those written: α(n−r+k)/(k·Σ_{i=r+1..n} 1/i), r = repairAt < n.
+ * Every repair reads k shards and writes the n−r that are lacking; the sum over α is how long it takes to lose them. providers-and-sla.md has
+ * ln(n/r) for the sum, which is a tenth off for a short one.
  */
 export function repairTrafficPerYear({ data, parity }: Profile, lossRate: number, repairAt: number): number {
   const total = data + parity;
-  return (lossRate * (total - repairAt + data)) / (data * Math.log(total / repairAt));
+  let sum = 0;
+  for (let healthy = repairAt + 1; healthy <= total; healthy++) sum += 1 / healthy;
+  return (lossRate * (total - repairAt + data)) / (data * sum);
 }
 
 /**

@@ -34,7 +34,8 @@ export function reasonOf(told: Told): string {
       return `availability ${short(reputation.availability)} is below ${suspended.below}`;
     case 'late':
       return (
-        `possession not shown in time: ${short(integrity.timely)} of the challenges, below ${suspended.below} for ${reputation.erasLate} eras; ` +
+        `possession not shown for ${reputation.erasLate} eras: ${short(integrity.timely)} of the challenges answered in time, ` +
+        `${short(integrity.silent)} never; ` +
         `${short(measurement.unproven)} of ${short(measurement.reached)} of this era late or unanswered`
       );
     case 'recovering':

@@ -34,6 +34,8 @@ export interface Integrity {
   readonly mean: number;
   /** Share of challenges answered in time, lately, by the committee's word. */
   readonly timely: number;
+  /** Share of challenges left unanswered, by the committee's word; undefined while too little is known. */
+  readonly silent: number | undefined;
 }
 
 export type Evidence = Pick<Reputation, 'alpha' | 'beta' | 'audits' | 'failures' | 'timely'>;
@@ -74,8 +76,10 @@ function add({ alpha, beta }: Pair, successes: number, failures: number): Pair {
   };
 }
 
+/** @param silent see silentShare */
 export function integrityOf(
   reputation: Evidence & Pick<Reputation, 'vetted'>,
+  silent: number | undefined,
   { vetting }: Pick<OracleParameters, 'vetting'>,
 ): Integrity {
   const { failures, timely } = reputation;
@@ -83,13 +87,15 @@ export function integrityOf(
   const proven = judge(reputation, audits, Math.max(vetting.audits, AUDITS_MIN));
   const mean = tidy((reputation.alpha + 1) / (reputation.alpha + reputation.beta + 2));
   // The committee's word can only take.
-  const known = [proven.value, timely < 1 ? timely : undefined].filter((value) => value !== undefined);
+  const doubts = [timely, silent === undefined ? 1 : 1 - silent].filter((value) => value < 1);
+  const known = [proven.value, ...doubts].filter((value) => value !== undefined);
   return {
     value: known.length === 0 ? undefined : Math.min(...known),
     broken: reputation.vetted && proven.low,
     disqualifying: failures >= FAILURES_MIN && mean <= INTEGRITY_MIN,
     mean,
     timely,
+    silent,
   };
 }
 

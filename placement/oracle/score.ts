@@ -9,6 +9,7 @@ import { measure, type Measurement } from './measure.ts';
 import { movingAverage, scoreOf } from './product.ts';
 import { reasonOf } from './reason.ts';
 import { addAudits, integrityOf, type Integrity } from './reputation.ts';
+import { rememberSilence, silentShare } from './silence.ts';
 import { nextStanding } from './standing.ts';
 import { tidy } from './tidy.ts';
 import type {
@@ -75,7 +76,9 @@ function judgeProvider(
     elapsedMs: close.elapsedMs,
     halfLifeMs: parameters.halfLifeMs.placement,
   });
-  const integrity = integrityOf({ ...evidence, vetted: provider.vetted }, parameters);
+  const silence = rememberSilence(provider.silence, findings, measurement.groups);
+  const silent = silentShare(silence, measurement.groups, parameters);
+  const integrity = integrityOf({ ...evidence, vetted: provider.vetted }, silent, parameters);
   const components = componentsOf(provider, measurement, integrity, seen, parameters);
   const score = scoreNow(components, measurement, integrity);
   const averages = average(provider, score, components.availability, close);
@@ -84,7 +87,7 @@ function judgeProvider(
     { closedAt, measured: score !== undefined, ...averages, integrity, audits: evidence.audits },
     parameters,
   );
-  const reputation = { ...evidence, availability: averages.availability, ...standing.counters };
+  const reputation = { ...evidence, silence, availability: averages.availability, ...standing.counters };
   const { placementScore, settlementScore } = averages;
   const told = { provider, standing, reputation, integrity, measurement, components, placementScore };
   return {

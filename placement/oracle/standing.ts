@@ -1,5 +1,5 @@
 import type { ProviderState } from '../types.ts';
-import type { Integrity } from './reputation.ts';
+import { INTEGRITY_MIN, type Integrity } from './reputation.ts';
 import type { OracleParameters, ProviderRecord, Reputation } from './types.ts';
 
 /** Eras with too little possession shown in time, after which a provider is suspended. */
@@ -66,7 +66,8 @@ export function nextStanding(
 
 function count(provider: ProviderRecord, shown: EraShown, parameters: OracleParameters): Counters {
   const { placementScore: score, availability } = shown;
-  const { timely } = shown.integrity;
+  const { timely, silent = 0 } = shown.integrity;
+  const isSilent = silent > 1 - INTEGRITY_MIN;
   const { suspended } = parameters;
   const run = (former: number, holds: boolean): number => (holds ? former + 1 : 0);
   return {
@@ -74,9 +75,9 @@ function count(provider: ProviderRecord, shown: EraShown, parameters: OraclePara
     erasAbove: run(provider.erasAbove, score !== undefined && score > parameters.degraded.above),
     erasAvailable: run(
       provider.erasAvailable,
-      availability !== undefined && availability > suspended.above && timely > suspended.above,
+      availability !== undefined && availability > suspended.above && timely > suspended.above && !isSilent,
     ),
-    erasLate: run(provider.erasLate, timely < suspended.below),
+    erasLate: run(provider.erasLate, timely < suspended.below || isSilent),
     vetted: provider.vetted || isVetted(provider, shown, parameters),
   };
 }

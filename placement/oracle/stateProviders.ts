@@ -17,6 +17,7 @@ const NO_REPUTATION: Reputation = {
   audits: 0,
   failures: 0,
   timely: 1,
+  silence: {},
   availability: undefined,
   erasBelow: 0,
   erasAbove: 0,

@@ -194,6 +194,8 @@ export interface Reputation {
   readonly failures: number;
   /** EWMA of the share of challenges answered in time, by the committee's median: monitors' word, without proof. */
   readonly timely: number;
+  /** By monitor, fading: challenges made while the provider was there, and those it left unanswered. */
+  readonly silence: Silence;
   /** EWMA of availability. */
   readonly availability: number | undefined;
   /** Consecutive eras below the degraded bound, above its way back, and above the suspended one's. */
@@ -205,6 +207,8 @@ export interface Reputation {
   /** Vetting is over: where a suspended provider goes back to. */
   readonly vetted: boolean;
 }
+
+export type Silence = Readonly<Record<PartyId, { readonly asked: number; readonly silent: number }>>;
 
 /** What is known of one registered provider. */
 export interface ProviderRecord extends Reputation {

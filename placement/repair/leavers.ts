@@ -1,8 +1,11 @@
 import type { ChunkCatalog, Clock, ProviderId, Providers, ProviderState } from '../types.ts';
 
 const NOTE = 'evacuate.suspended';
-/** Downtime shorter than this is no reason to move what lies there. */
-export const SUSPENDED_GRACE_MS = 86_400_000;
+/**
+ * Downtime shorter than this is no reason to move what lies there. A region that was away for six hours stays suspended for 26: its availability
+ * has to recover first.
+ */
+export const SUSPENDED_GRACE_MS = 2 * 86_400_000;
 
 /** States in which shards are moved away at once. 'gone': whatever was written there against expectation. */
 const AT_ONCE: ReadonlySet<ProviderState> = new Set(['exiting', 'disqualified', 'gone']);
@@ -13,8 +16,8 @@ export function isLeaving(state: ProviderState): boolean {
 }
 
 /**
- * Providers whose shards are to be moved away now: those that leave or were sent away, and those that have been suspended for a day.
- * Remembers since when, so that a restart does not begin the day anew.
+ * Providers whose shards are to be moved away now: those that leave or were sent away, and those that have been suspended for two days.
+ * Remembers since when, so that a restart does not begin them anew.
  */
 export async function providersToEvacuate(
   deps: { readonly catalog: ChunkCatalog; readonly providers: Pick<Providers, 'all'>; readonly clock: Clock },

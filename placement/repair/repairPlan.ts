@@ -80,8 +80,10 @@ export function classify(
   const unread = indexes.filter((index) => health[index] !== 'healthy');
   const waiting = unread.filter((index) => {
     if (health[index] !== 'unreachable' || remaining < 1) return false;
-    const host = hostOf(index);
-    return host !== undefined && (options.mayReturn?.(host.id) ?? false);
+    const host = record.shards[index] && providers.get(record.shards[index].provider)?.info;
+    if (host === undefined || options.leaving?.has(host.id)) return false;
+    // A suspended one is as likely to come back as one that the oracle has not judged yet.
+    return (stays(host) || host.state === 'suspended') && (options.mayReturn?.(host.id) ?? false);
   });
   const lost = [...unread.filter((index) => !waiting.includes(index)), ...moving];
   let action: RepairAction = waiting.length > 0 ? 'wait' : 'none';

@@ -297,14 +297,14 @@ describe('evacuate', () => {
 });
 
 describe('in the background', () => {
-  test('exiting providers are emptied, suspended ones after a day, others never', async () => {
+  test('exiting providers are emptied, suspended ones after two days, others never', async () => {
     const { records } = await writeChunks(8);
     const [, , suspended] = cluster.ids;
     cluster.setState(leaving, 'exiting');
     cluster.setState(suspended!, 'suspended');
     const deps = { catalog: cluster.catalog, providers: cluster, clock: cluster.clock };
     expect(await providersToEvacuate(deps)).toEqual([leaving]);
-    cluster.clock.time += DAY_MS - 1;
+    cluster.clock.time += 2 * DAY_MS - 1;
     expect(await providersToEvacuate(deps)).toEqual([leaving]);
     cluster.clock.time += 1;
     expect(await providersToEvacuate(deps)).toEqual([leaving, suspended]);
@@ -320,7 +320,7 @@ describe('in the background', () => {
     await expectEmptied();
     cluster.setState(suspended!, 'active');
     expect(await providersToEvacuate(deps)).toEqual([leaving]);
-    // Suspended anew, its day begins anew.
+    // Suspended anew, its days begin anew.
     cluster.setState(suspended!, 'suspended');
     expect(await providersToEvacuate(deps)).toEqual([leaving]);
   });

@@ -31,6 +31,7 @@ const REPUTATION: Reputation = {
   audits: 0,
   failures: 0,
   timely: 1,
+  silence: {},
   availability: 1,
   erasBelow: 0,
   erasAbove: 0,

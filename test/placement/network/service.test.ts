@@ -143,7 +143,8 @@ describe('network service', () => {
       ...new Set(text.match(new RegExp(`(?<![0-9a-f])[0-9a-f]{${digits}}(?![0-9a-f])`, 'g'))),
     ];
     const short = hexes(32).map((digits) => joinText(gateway, digits));
-    expect(short.length).toBeGreaterThan(4);
+    // The gateway, the two parties and the beacon's values at least.
+    expect(short.length).toBeGreaterThanOrEqual(3);
     return new Set([
       ...short,
       ...short.map((token) => joinProof(token, party)),

@@ -56,7 +56,8 @@ describe('integrity', () => {
       unproven,
     }) as unknown as Measurement;
   const { vetting } = ORACLE_DEFAULTS;
-  const judge = (evidence: typeof none, vetted = true) => integrityOf({ ...evidence, vetted }, { vetting });
+  const judge = (evidence: typeof none, vetted = true) =>
+    integrityOf({ ...evidence, vetted }, undefined, { vetting });
 
   test('fades by 0.999 an audit: a thousand are remembered', () => {
     const one = addAudits(none, era(1, 0));
@@ -313,6 +314,16 @@ describe('the life cycle', () => {
     until(net, 'suspended', 20);
     expect(net.stateOf(0)).toMatchObject({ failures: 0, audits: 0, erasLate: 3 });
     expect(net.stateOf(0).last!.audits.silent).toBe(21);
+  });
+
+  test('silence about some of the data is found, though no era’s median shows it', () => {
+    // One of twenty shards: three challenges of a group seldom meet it.
+    const net = network({ hushed: [0] }, 7, quick);
+    until(net, 'suspended', 120);
+    expect(net.stateOf(0)).toMatchObject({ failures: 0 });
+    expect(net.stateOf(0).reason).toMatch(/possession not shown/);
+    net.providers[0]!.conduct = {};
+    expect(until(net, 'active', 80)).toBeGreaterThan(12);
   });
 
   test('who is leaving or disqualified stays so, with its score going on', () => {

@@ -60,6 +60,8 @@ export interface Conduct {
   readonly late?: boolean;
   /** Gives no answer to challenges. */
   readonly silent?: boolean;
+  /** Shards that it has lost and says nothing about. */
+  readonly hushed?: readonly number[];
   /** Share of the time in which it is there. */
   readonly up?: number;
   readonly latencyMs?: number;
@@ -363,7 +365,8 @@ export class SyntheticNetwork {
       nonce,
     };
     const number = provider.shards.findIndex(({ chunk }) => chunk === target.chunk);
-    if (conduct.silent) return { target: at, outcome: 'silent', elapsedMs: 5000 };
+    if (conduct.silent || conduct.hushed?.includes(number))
+      return { target: at, outcome: 'silent', elapsedMs: 5000 };
     if (number === -1 || conduct.lost?.includes(number)) {
       const evidence = signStatement(identity, 'denial', { ...place, reason: 'NotFound' });
       return { target: at, outcome: 'missing', elapsedMs: 5, evidence };

@@ -1,5 +1,4 @@
 /** A HyperNode process that can be told to lie: `node hypernode.ts '<JSON of MonitorProcessOptions>'`. */
-import { pathToFileURL } from 'node:url';
 import { startHyperNode, systemClock, systemRandom } from '#placement';
 import type { Finding, HyperNodeOptions, Report } from '#placement';
 
@@ -13,14 +12,11 @@ export type Dishonesty =
   /** Reports every provider and every challenge as fine. */
   | { readonly kind: 'always-ok' };
 
-export interface MonitorProcessOptions extends Omit<
-  HyperNodeOptions,
-  'clock' | 'random' | 'alter' | 'onEvent'
-> {
+interface MonitorProcessOptions extends Omit<HyperNodeOptions, 'clock' | 'random' | 'alter' | 'onEvent'> {
   readonly dishonesty?: Dishonesty;
 }
 
-export async function run({ dishonesty, ...options }: MonitorProcessOptions): Promise<void> {
+async function run({ dishonesty, ...options }: MonitorProcessOptions): Promise<void> {
   const token = process.env['SHARDWAY_TOKEN'];
   const monitor = await startHyperNode({
     ...options,
@@ -34,7 +30,7 @@ export async function run({ dishonesty, ...options }: MonitorProcessOptions): Pr
   await monitor.stop();
 }
 
-export function altered(report: Report, dishonesty: Dishonesty): Report {
+function altered(report: Report, dishonesty: Dishonesty): Report {
   const alter = (finding: Finding): Finding => {
     if (dishonesty.kind === 'always-ok') return { ...perfect(finding), audits: finding.audits.map(passed) };
     if (finding.provider !== dishonesty.provider) return finding;
@@ -71,6 +67,4 @@ function ruined(finding: Finding): Finding {
   };
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  await run(JSON.parse(process.argv[2] ?? '{}') as MonitorProcessOptions);
-}
+await run(JSON.parse(process.argv[2] ?? '{}') as MonitorProcessOptions);

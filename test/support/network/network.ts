@@ -38,7 +38,7 @@ export interface NetworkPlan {
 }
 
 /** A provider or HyperNode in a process of its own. */
-export interface Party {
+interface Party {
   readonly id: string;
   readonly pid: number;
   /** SIGSTOP and SIGCONT: a machine that is there and does nothing. */
@@ -151,19 +151,24 @@ function providerCommand(plan: ProviderPlan, data: string, gateway: string): str
     return [
       join(ROOT, 'gateway/main.ts'),
       'provider',
-      ...[
-        '--data',
-        data,
-        '--listen',
-        '127.0.0.1:0',
-        '--gateway',
-        gateway,
-        '--capacity',
-        '20GB',
-        '--class',
-        'hdd',
-      ],
-      ...['--region', region, '--site', site, '--operator', operator, '--log-level', 'warn'],
+      '--data',
+      data,
+      '--listen',
+      '127.0.0.1:0',
+      '--gateway',
+      gateway,
+      '--capacity',
+      '20GB',
+      '--class',
+      'hdd',
+      '--region',
+      region,
+      '--site',
+      site,
+      '--operator',
+      operator,
+      '--log-level',
+      'warn',
     ];
   }
   const options = {
@@ -187,8 +192,16 @@ function monitorCommand(plan: MonitorPlan, data: string, gateway: string): strin
     return [
       join(ROOT, 'gateway/main.ts'),
       'hypernode',
-      ...['--data', data, '--gateway', gateway, '--operator', operator],
-      ...['--network-prefix', networkPrefix, '--log-level', 'warn'],
+      '--data',
+      data,
+      '--gateway',
+      gateway,
+      '--operator',
+      operator,
+      '--network-prefix',
+      networkPrefix,
+      '--log-level',
+      'warn',
     ];
   }
   return [

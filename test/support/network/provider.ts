@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
 import { TransportError, startProvider, systemClock } from '#placement';
 import type { ProviderOptions, ShardName, ShardTransport } from '#placement';
 import { faulty, type Fault } from '../../../placement/transports/faults.ts';
@@ -26,11 +25,11 @@ export type Misbehaviour =
   /** Keeps its shards with others and fetches what it is asked for, which takes that long. */
   | { readonly kind: 'outsources'; readonly ms: number };
 
-export interface ProviderProcessOptions extends Omit<ProviderOptions, 'clock' | 'decorate' | 'onEvent'> {
+interface ProviderProcessOptions extends Omit<ProviderOptions, 'clock' | 'decorate' | 'onEvent'> {
   readonly misbehaviour?: Misbehaviour;
 }
 
-export async function run({ misbehaviour, ...options }: ProviderProcessOptions): Promise<void> {
+async function run({ misbehaviour, ...options }: ProviderProcessOptions): Promise<void> {
   const token = process.env['SHARDWAY_TOKEN'];
   const isDelayed =
     misbehaviour?.kind === 'slow' || misbehaviour?.kind === 'slows' || misbehaviour?.kind === 'flaps';
@@ -95,7 +94,10 @@ function misbehaving(storage: ShardTransport, misbehaviour: Misbehaviour | undef
       return faults({ kind: 'latency', ms: misbehaviour.ms });
     case 'overclaims':
       return filling(storage, misbehaviour.realBytes);
-    default:
+    case 'slow':
+    case 'slows':
+    case 'flaps':
+    case undefined:
       return storage;
   }
 }
@@ -127,6 +129,4 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  await run(JSON.parse(process.argv[2] ?? '{}') as ProviderProcessOptions);
-}
+await run(JSON.parse(process.argv[2] ?? '{}') as ProviderProcessOptions);
