@@ -89,6 +89,34 @@ describe('admin listener', () => {
     await request(server).delete('/v1/keys/AK').set(AUTHORIZED).expect(404);
   });
 
+  test.each([
+    ['get', '/v1/network'],
+    ['get', '/v1/providers'],
+    ['get', '/v1/providers/x'],
+    ['post', '/v1/providers/x/commands'],
+    ['get', '/v1/hypernodes'],
+    ['get', '/v1/tokens'],
+    ['post', '/v1/tokens'],
+    ['get', '/v1/durability'],
+  ] as const)('%s %s asks for the token, then says that the network is off', async (method, path) => {
+    await request(server)[method](path).expect(401);
+    const body = { command: 'drain', role: 'provider', uses: 1, hours: 1 };
+    const answer = await request(server)[method](path).set(AUTHORIZED).send(body).expect(409);
+    expect(answer.body).toEqual({ error: expect.stringContaining('SHARDWAY_NETWORK_LISTEN') });
+  });
+
+  test.each([
+    ['/v1/providers/x/commands', { command: 'gone' }],
+    ['/v1/providers/x/commands', {}],
+    ['/v1/hypernodes/x/commands', { command: 'drain' }],
+    ['/v1/tokens', { role: 'gateway', uses: 1, hours: 1 }],
+    ['/v1/tokens', { role: 'provider', uses: 0, hours: 1 }],
+    ['/v1/tokens', { role: 'provider', uses: 1.5, hours: 1 }],
+    ['/v1/tokens', { role: 'provider', uses: 1, hours: '1' }],
+  ])('POST %s %j is refused', async (path, body) => {
+    await request(server).post(path).set(AUTHORIZED).send(body).expect(400);
+  });
+
   test('a job streams progress and ends with its report', async () => {
     jobs['repair'] = async (options, onProgress) => {
       onProgress({ job: 'repair', done: 1, total: 2, bytes: 10 });
