@@ -53,6 +53,9 @@ export interface Gateway {
 
 /** An hour-long era leaves a leaving provider's shards where they are for a minute at most. */
 const EVACUATE_EVERY_MS = 60_000;
+/** An operator who asks is told figures no older, as long as there are so few chunks that looking at all takes a second. */
+const DURABILITY_AGE_MS = 10_000;
+const SURVEYED_AT_ONCE = 20_000;
 const KEYS_NOTE = 'keys.first';
 const OWNER_NOTE = 'account.owner';
 
@@ -196,7 +199,7 @@ async function compose(
         engine,
         providers,
         awaiting: await awaitingRepair(catalog),
-        durability: await maintenance.durability(),
+        durability: await recentDurability(maintenance),
       }),
     jobs: createJobs(maintenance, engine),
   };
@@ -289,6 +292,13 @@ async function awaitingRepair(catalog: ChunkCatalog): Promise<number> {
     after = page.at(-1);
     if (after === undefined) return count;
   }
+}
+
+/** The last report; made anew where that takes a moment only. */
+async function recentDurability(maintenance: Maintenance): Promise<GatewayStatus['durability']> {
+  const last = await maintenance.durability();
+  if (last.ageMs < DURABILITY_AGE_MS || last.whole.chunks > SURVEYED_AT_ONCE) return last;
+  return { ...(await maintenance.surveyDurability()), ageMs: 0 };
 }
 
 async function gatewayStatus(parts: {

@@ -51,6 +51,7 @@ export interface GatewayStatus {
   readonly durability?: {
     readonly whole: Durability;
     readonly byBucket: Readonly<Record<string, Durability>>;
+    readonly ageMs: number;
   };
 }
 

@@ -20,5 +20,5 @@ test.each([1, 4])('a chunk names the bucket it was written to, %i partitions', a
   await putText(store, 'third', 'k', 'c');
   clock.time += 60_000;
   const buckets = await Promise.all((await recordedChunks(kv)).map((id) => engine.bucketOf(id)));
-  expect(buckets.sort()).toEqual(['first', 'second', 'third']);
+  expect(new Set(buckets)).toEqual(new Set(['first', 'second', 'third']));
 });
