@@ -47,11 +47,10 @@ async function round(): Promise<{ healthy: Phase; leaving: Phase; faulty: Phase;
     await phase(network, client, 5);
     const healthy = await phase(network, client, Number(values.seconds));
     const leaver = network.providers.at(-1)!.id;
-    const { shards } = await network.detail(leaver);
     await network.command(leaver, 'exit');
     const leaving = await phase(network, client, Number(values.seconds));
-    const left = (await network.detail(leaver)).leaving?.shardsLeft ?? 0;
-    const moved = `${shards - left} of ${shards}`;
+    const { shardsAtStart = 0, shardsLeft = 0 } = (await network.detail(leaver)).leaving ?? {};
+    const moved = `${shardsAtStart - shardsLeft} of ${shardsAtStart}`;
     await network.until(
       'the exit',
       () => network.detail(leaver),

@@ -17,6 +17,7 @@ export { measured } from './transports/measured.ts';
 export { startProvider, type ProviderOptions } from './provider/daemon.ts';
 export { startHyperNode } from './hypernode/hyperNode.ts';
 export type { HyperNodeOptions } from './hypernode/types.ts';
+export { Connections, networkOf } from './connections.ts';
 export { NetworkService } from './network/service.ts';
 export { asRepair } from './network/observed.ts';
 export type { NetworkEvent } from './network/serviceTypes.ts';

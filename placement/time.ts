@@ -1,12 +1,18 @@
 import type { Clock, Random } from './types.ts';
 
-/** The machine's clock. A sleep keeps the process alive until it ends or is aborted. */
+/** Longest sleep, 12 days: a timer of 2^31 ms or more would end after one. */
+const SLEEP_MS_MAX = 2 ** 30;
+
+/**
+ * The machine's clock. A sleep keeps the process alive until it ends or is aborted; it ends after 2^30 ms at the latest, so that whoever
+ * waits for longer looks at the time and sleeps again.
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
   async sleep(ms, signal) {
     signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => resolve(undefined), ms);
+    const timer = setTimeout(() => resolve(undefined), Math.min(ms, SLEEP_MS_MAX));
     const onAbort = (): void => {
       clearTimeout(timer);
       reject(signal?.reason as Error);
@@ -50,7 +56,7 @@ export class Wakeup {
     this.#wake?.();
   }
 
-  /** Resolves at the next `notify` or after `ms`. One wait at a time. */
+  /** Resolves at the next `notify`, after `ms`, or when the clock sleeps no longer. One wait at a time. */
   wait(clock: Clock, ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const timer = new AbortController();

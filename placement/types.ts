@@ -208,7 +208,8 @@ export interface ChunkStore {
   read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /**
    * Deletes every shard of the chunk: where the record places it, and wherever a write or repair is known to have failed with one; among few
-   * providers, wherever one may be. Idempotent; rejects when a provider that the record names, or one of few, could not be asked.
+   * providers, wherever one may be. Idempotent; rejects when a provider that the record names, or at which one of few is known to have failed, could not be
+   * asked.
    */
   delete(chunk: ChunkRecord): Promise<void>;
   /** Deletes every shard of a chunk of which no record exists, on all providers. Idempotent. */

@@ -1,5 +1,4 @@
 import { hostname } from 'node:os';
-import { isIPv4 } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option } from 'commander';
@@ -9,6 +8,7 @@ import type { Location } from '#placement';
 import { ConfigError, joinToken, parseAddress } from '../config.ts';
 import type { Address } from '../config.ts';
 import { createLog } from '../log.ts';
+import { networkPrefixTowards } from './networkPrefix.ts';
 import { EXIT } from './shared.ts';
 import type { Done } from './shared.ts';
 
@@ -67,7 +67,10 @@ function common(command: Command): Command {
       'join token (better in SHARDWAY_TOKEN: other users can read a command line); without one an operator has to approve',
     )
     .option('--operator <name>', 'who runs it; default: the host’s name')
-    .option('--network-prefix <prefix>', 'its /24 or /48; default: from its address')
+    .option(
+      '--network-prefix <prefix>',
+      'its /24 or /48; default: from the address it reaches the gateway with',
+    )
     .option('--location <latitude,longitude>', 'where it stands; monitors may refute it')
     .addOption(
       new Option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn']).default('info'),
@@ -86,7 +89,7 @@ async function runProvider(flags: ProviderFlags): Promise<void> {
     ...(flags.advertise !== undefined && { advertise: flags.advertise }),
     region: label('--region', flags.region),
     site: label('--site', flags.site ?? hostname()),
-    networkPrefix: flags.networkPrefix ?? prefixOf(listen.host),
+    networkPrefix: flags.networkPrefix ?? (await networkPrefixTowards(flags.gateway)),
     storageClass: flags.class,
     capacity: bytesOf(flags.capacity),
     ...(flags.tlsCert !== undefined &&
@@ -105,7 +108,7 @@ async function runHyperNode(flags: HyperNodeFlags): Promise<void> {
   const monitor = await startHyperNode({
     ...partyOptions(flags),
     random: systemRandom,
-    networkPrefix: flags.networkPrefix ?? prefixOf('127.0.0.1'),
+    networkPrefix: flags.networkPrefix ?? (await networkPrefixTowards(flags.gateway)),
     ...(flags.asn !== undefined && { asn: wholeNumber('--asn', flags.asn) }),
     onEvent: (event) => log.info(event, 'hypernode'),
   });
@@ -148,11 +151,6 @@ function wholeNumber(flag: string, text: string): number {
   const value = Number(text);
   if (Number.isSafeInteger(value) && value > 0) return value;
   throw new ConfigError(`${flag} takes a whole number; got '${text}'`);
-}
-
-/** The /24 of an IPv4 address; other hosts are told apart by name. */
-function prefixOf(host: string): string {
-  return isIPv4(host) ? `${host.split('.').slice(0, 3).join('.')}.0/24` : host;
 }
 
 /** Bytes of a size like 500GB (10⁹) or 2TiB (2⁴⁰); 0 for what the disk has. */

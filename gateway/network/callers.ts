@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { networkOf } from '#placement';
 import type { NetworkLimits } from './types.ts';
 
 const WINDOW_MS = 60_000;
@@ -30,20 +30,37 @@ export class Callers {
     failures.set(key, (failures.get(key) ?? 0) + 1);
   }
 
-  /** What gives the bytes back; undefined when there is no room for them. */
-  takeBytes(address: string | undefined, bytes: number): (() => void) | undefined {
+  /** Room for the bytes of one statement as they come, and what gives all of it back. */
+  room(address: string | undefined): { take(bytes: number): boolean; giveBack(): void } {
     const key = networkOf(address);
-    const { addressBytesMax, bodyBytesMax } = this.#limits;
+    let taken = 0;
+    return {
+      take: (bytes) => {
+        if (!this.#takeBytes(key, bytes)) return false;
+        taken += bytes;
+        return true;
+      },
+      giveBack: () => {
+        this.#giveBytes(key, taken);
+        taken = 0;
+      },
+    };
+  }
+
+  #takeBytes(key: string, bytes: number): boolean {
+    const { addressBytesMax, statementBytesMax } = this.#limits;
     const mine = (this.#bytes.get(key) ?? 0) + bytes;
-    if (mine > addressBytesMax || this.#allBytes + bytes > bodyBytesMax) return undefined;
+    if (mine > addressBytesMax || this.#allBytes + bytes > statementBytesMax) return false;
     this.#bytes.set(key, mine);
     this.#allBytes += bytes;
-    return () => {
-      this.#allBytes -= bytes;
-      const left = (this.#bytes.get(key) ?? 0) - bytes;
-      if (left > 0) this.#bytes.set(key, left);
-      else this.#bytes.delete(key);
-    };
+    return true;
+  }
+
+  #giveBytes(key: string, bytes: number): void {
+    this.#allBytes -= bytes;
+    const left = (this.#bytes.get(key) ?? 0) - bytes;
+    if (left > 0) this.#bytes.set(key, left);
+    else this.#bytes.delete(key);
   }
 
   #window(): Map<string, number> {
@@ -59,15 +76,4 @@ export class Callers {
     const key = networkOf(address);
     return this.#failures.size < ADDRESSES_MAX || this.#failures.has(key) ? key : OTHERS;
   }
-}
-
-/** Whoever has one IPv6 address has a /64 of them. */
-function networkOf(address: string | undefined): string {
-  if (address === undefined || !isIPv6(address)) return address ?? OTHERS;
-  if (address.startsWith('::ffff:')) return address.slice('::ffff:'.length);
-  const [head = '', tail = ''] = address.split('::');
-  const front = head.split(':').filter((group) => group !== '');
-  const back = tail.split(':').filter((group) => group !== '');
-  const zeroes = Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
-  return [...front, ...zeroes, ...back].slice(0, 4).join(':');
 }

@@ -1,12 +1,17 @@
 import http from 'node:http';
 import type { Server } from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
 import express from 'express';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { NetworkErrorKind } from '#placement';
+import { checkBody, readBody } from './bodies.ts';
 import { Callers } from './callers.ts';
+import { Connections } from '#placement';
+import { Refusal } from './refusal.ts';
+import { ReportGate } from './reportGate.ts';
 import { NETWORK_LIMITS } from './types.ts';
-import type { NetworkLimits, NetworkParties } from './types.ts';
+import type { BodyRule, NetworkLimits, NetworkParties } from './types.ts';
 
 export interface NetworkServerOptions {
   /** PEM; present: HTTPS only. */
@@ -40,19 +45,27 @@ const FAILURES: ReadonlySet<NetworkErrorKind> = new Set([
 export function createNetworkServer(parties: NetworkParties, options: NetworkServerOptions = {}): Server {
   const limits: NetworkLimits = { ...NETWORK_LIMITS, ...options.limits };
   const callers = new Callers(limits, () => Date.now());
+  const connections = new Connections(limits);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', false);
-  app.use('/network/v1', routes(parties, callers, limits));
+  app.use(attended(connections, limits));
+  app.use('/network/v1', routes(parties, { callers, connections, limits }));
   app.use((_request, response) => {
     fail(response, 'NotFound', 'there is nothing here');
   });
   app.use(failures(callers, options.onError ?? (() => undefined)));
-  return serverOf(app, limits, options.tls);
+  return serverOf(app, limits, connections, options.tls);
 }
 
-function routes(parties: NetworkParties, callers: Callers, limits: NetworkLimits): express.Router {
+interface Guards {
+  readonly callers: Callers;
+  readonly connections: Connections;
+  readonly limits: NetworkLimits;
+}
+
+function routes(parties: NetworkParties, guards: Guards): express.Router {
   const routes = express.Router();
   routes.use((_request, response, next) => {
     response.set({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
@@ -64,38 +77,103 @@ function routes(parties: NetworkParties, callers: Callers, limits: NetworkLimits
   routes.get('/era', (_request, response) => {
     response.json(parties.era());
   });
-  const takes = (path: string, bytesMax: number, answer: (statement: unknown) => Promise<object>): void => {
-    const body = express.json({ limit: bytesMax, inflate: false });
-    routes.post(path, admitted(callers, bytesMax), body, async (request, response) => {
-      response.json(await answer(request.body));
+  const mayCall = admitted(guards.callers);
+  const takes = (path: string, answer: (statement: unknown) => Promise<object>): void => {
+    routes.post(path, mayCall, async (request, response) => {
+      const said = await answer(await readStatement(request, response, guards));
+      guards.connections.know(request.socket);
+      response.json(said);
     });
   };
-  const { statementBytesMax, reportBytesMax } = limits;
-  takes('/providers', statementBytesMax, (statement) => parties.registerProvider(statement));
-  takes('/heartbeats', statementBytesMax, (statement) => parties.heartbeat(statement));
-  takes('/hypernodes', statementBytesMax, (statement) => parties.registerHyperNode(statement));
-  takes('/assignments', statementBytesMax, (statement) => parties.assignment(statement));
-  takes('/reports', reportBytesMax, async (statement) => {
-    await parties.report(statement);
-    return {};
+  takes('/providers', (statement) => parties.registerProvider(statement));
+  takes('/heartbeats', (statement) => parties.heartbeat(statement));
+  takes('/hypernodes', (statement) => parties.registerHyperNode(statement));
+  takes('/assignments', (statement) => parties.assignment(statement));
+  const gate = new ReportGate(guards.limits);
+  routes.post('/reports', mayCall, async (request, response) => {
+    await takeReport(request, response, { parties, gate, rule: guards.limits.report });
+    guards.connections.know(request.socket);
+    response.json({});
   });
   return routes;
 }
 
-/** Before a body is read: callers that fail again and again, and bodies for which there is no memory, are sent away. */
-function admitted(callers: Callers, bytesMax: number): RequestHandler {
+/** Statements are short: one is parsed before it is known whose it is. */
+async function readStatement(
+  request: Request,
+  response: Response,
+  { callers, limits }: Guards,
+): Promise<unknown> {
+  checkBody(request, limits.statement);
+  const room = callers.room(request.socket.remoteAddress);
+  response.once('close', () => room.giveBack());
+  const text = await readBody(request, limits.statement, (bytes) => room.take(bytes));
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new Refusal('BadMessage', 'the body is not JSON of a statement');
+  }
+}
+
+/**
+ * A report is long, and comes as its bare text: it is read when its signer may report, and parsed when the signature over it holds, which the
+ * service sees to.
+ */
+async function takeReport(
+  request: Request,
+  response: Response,
+  {
+    parties,
+    gate,
+    rule,
+  }: { readonly parties: NetworkParties; readonly gate: ReportGate; readonly rule: BodyRule },
+): Promise<void> {
+  const { kind, signer, signature } = signatureOf(request);
+  checkBody(request, rule);
+  parties.mayReport(signer);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const leave = await gate.enter(signer, gone.signal);
+  try {
+    const body = await readBody(request, rule, () => true);
+    await parties.report({ kind, body, signer, signature });
+  } finally {
+    leave();
+  }
+}
+
+function signatureOf(request: Request): { kind: string; signer: string; signature: string } {
+  const kind = request.get('shardway-kind');
+  const signer = request.get('shardway-signer');
+  const signature = request.get('shardway-signature');
+  if (kind !== 'report' || signer === undefined || signature === undefined) {
+    throw new Refusal('BadMessage', 'a report needs the headers shardway-kind, -signer and -signature');
+  }
+  return { kind, signer, signature };
+}
+
+/** Before a body is read: callers that fail again and again are sent away. */
+function admitted(callers: Callers): RequestHandler {
+  return (request, _response, next) => {
+    if (callers.mayCall(request.socket.remoteAddress)) next();
+    else next(new Refusal('Unavailable', 'too much comes from this address: try again later'));
+  };
+}
+
+/** Of every request, whatever it is: its connection is busy, and goes soon where nobody on it is known or it is not read to its end. */
+function attended(connections: Connections, { strangerIdleMs, lingerMs }: NetworkLimits): RequestHandler {
+  const stranger = `timeout=${Math.floor(strangerIdleMs / 1000)}`;
   return (request, response, next) => {
-    const { remoteAddress } = request.socket;
-    const length = Number(request.headers['content-length'] ?? bytesMax);
-    const giveBack = callers.mayCall(remoteAddress)
-      ? callers.takeBytes(remoteAddress, Math.min(length, bytesMax))
-      : undefined;
-    if (giveBack === undefined) {
-      response.set({ 'retry-after': '5', connection: 'close' });
-      fail(response, 'Unavailable', 'too much comes from this address: try again later');
-      return;
-    }
-    response.on('close', giveBack);
+    const { socket } = request;
+    connections.busy(socket);
+    if (!connections.isKnown(socket)) response.setHeader('keep-alive', stranger);
+    response.once('close', () => {
+      connections.idle(socket);
+      if (request.complete) return;
+      request.resume();
+      const timer = setTimeout(() => socket.destroy(), lingerMs);
+      request.once('close', () => clearTimeout(timer));
+    });
     next();
   };
 }
@@ -114,19 +192,19 @@ function failures(callers: Callers, onError: (error: Error) => void) {
       return;
     }
     if (FAILURES.has(kind)) callers.noteFailure(request.socket.remoteAddress);
-    const { status } = error as { status?: number };
-    const isHttp = error.name !== 'NetworkError';
-    fail(
-      response,
-      kind,
-      isHttp ? 'the body is not JSON of a statement' : error.message,
-      isHttp ? status : undefined,
-    );
+    if (kind === 'Unavailable') response.set('retry-after', '5');
+    fail(response, kind, textOf(error), error instanceof Refusal ? error.status : undefined);
   };
+}
+
+/** What others have found out is not told as it is. */
+function textOf(error: Error): string {
+  return error instanceof Refusal || error.name === 'NetworkError' ? error.message : 'the request is not one';
 }
 
 /** Undefined for what is nobody's fault but ours. */
 function kindOf(error: Error): NetworkErrorKind | undefined {
+  if (error instanceof Refusal) return error.kind;
   const { kind, status } = error as { kind?: unknown; status?: unknown };
   if (error.name === 'NetworkError' && isKind(kind)) return kind;
   return typeof status === 'number' && status >= 400 && status < 500 ? 'BadMessage' : undefined;
@@ -145,7 +223,12 @@ function fail(
   response.status(status).json({ kind, error });
 }
 
-function serverOf(app: express.Express, limits: NetworkLimits, tls: NetworkServerOptions['tls']): Server {
+function serverOf(
+  app: express.Express,
+  limits: NetworkLimits,
+  connections: Connections,
+  tls: NetworkServerOptions['tls'],
+): Server {
   const settings = {
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersTimeoutMs,
@@ -155,7 +238,11 @@ function serverOf(app: express.Express, limits: NetworkLimits, tls: NetworkServe
   const server =
     tls === undefined
       ? http.createServer(settings, app)
-      : https.createServer({ ...settings, ...tls, minVersion: 'TLSv1.2' }, app);
-  server.maxConnections = limits.connectionsMax;
+      : https.createServer(
+          { ...settings, ...tls, minVersion: 'TLSv1.2', handshakeTimeout: limits.headersTimeoutMs },
+          app,
+        );
+  // Of TLS, the connection under it.
+  server.on('connection', (socket: Socket) => connections.add(socket));
   return server;
 }

@@ -12,8 +12,9 @@ import { ShardedChunkWriter, type ChunkWriterContext } from './chunkWriter.ts';
 import { DamageReports } from './damageReports.ts';
 import { LateWrites } from './lateWrites.ts';
 import { READ_LIMITS, type ReadLimits } from './readLimits.ts';
-import { checkChunkId, storedName } from '../shardName.ts';
+import { checkChunkId } from '../shardName.ts';
 import { ShardPlacer } from './shardPlacer.ts';
+import { removalOf, removalOfAll, removeAll, type Removal } from './shardRemoval.ts';
 import { StripePool } from './stripeMemory.ts';
 import { WRITE_LIMITS, type WriteLimits } from './writeLimits.ts';
 import type {
@@ -24,7 +25,6 @@ import type {
   ChunkWriter,
   Clock,
   DomainLevel,
-  ProviderHandle,
   ProviderId,
   Providers,
   Random,
@@ -108,29 +108,45 @@ class ShardedChunkStore implements OpenChunkStore {
     return readChunk(this.#reading, chunk, offset, length, signal);
   }
 
-  async delete(chunk: ChunkRecord): Promise<void> {
-    await this.#late.cancel(chunk.id);
-    const all = this.#providers.all();
-    if (all.length <= ASK_ALL_MAX) {
-      await settleAll(all.map((handle) => removeFrom(handle, chunk)));
-      return;
-    }
-    const places = chunk.shards.flatMap((place) => place?.provider ?? []);
-    const others = this.#providers.strays(chunk.id).filter((id) => !places.includes(id));
-    const remove = (ids: readonly ProviderId[]): Promise<void>[] =>
-      ids
-        .flatMap((id) => this.#providers.get(id) ?? [])
-        .map(async (handle) => await removeFrom(handle, chunk));
-    // A stray that cannot be reached does not hold up the end of the chunk.
-    const strays = Promise.allSettled(remove(others));
-    await settleAll(remove(places));
-    await strays;
+  async delete({ id, shards }: ChunkRecord): Promise<void> {
+    await this.#late.cancel(id);
+    const named = shards.flatMap((place, index) => {
+      const handle = place && this.#providers.get(place.provider);
+      return handle ? [removalOf(handle, id, index)] : [];
+    });
+    const places = new Set(shards.flatMap((place) => place?.provider ?? []));
+    const { suspected, others } = this.#unnamed(id, places);
+    if (this.#isFew) await this.#remove([...named, ...suspected], others);
+    else await this.#remove(named, suspected);
   }
 
   async deleteUnrecorded(id: ChunkId): Promise<void> {
     checkChunkId(id);
     await this.#late.cancel(id);
-    await settleAll(this.#providers.all().map((handle) => removeShards(handle, id)));
+    const { suspected, others } = this.#unnamed(id, new Set());
+    await this.#remove(suspected, others);
+  }
+
+  get #isFew(): boolean {
+    return this.#providers.all().length <= ASK_ALL_MAX;
+  }
+
+  /** Removals from the providers that a record does not name: where a shard is known to have failed, and from the others. */
+  #unnamed(
+    id: ChunkId,
+    places: ReadonlySet<ProviderId>,
+  ): { readonly suspected: readonly Removal[]; readonly others: readonly Removal[] } {
+    const strays = new Set(this.#providers.strays(id));
+    const handles = this.#providers.all().filter(({ info }) => !places.has(info.id));
+    const removals = (isStray: boolean): Removal[] =>
+      handles.filter(({ info }) => strays.has(info.id) === isStray).map((handle) => removalOfAll(handle, id));
+    return { suspected: removals(true), others: removals(false) };
+  }
+
+  /** One that is away and is not known to have anything of the chunk must not keep it from ending: what it may have is an orphan. */
+  #remove(required: readonly Removal[], others: readonly Removal[]): Promise<void> {
+    const { clock, limits } = this.#writing;
+    return removeAll(required, others, clock, limits.stopMs);
   }
 
   isUploading(chunk: ChunkId): boolean {
@@ -143,8 +159,8 @@ class ShardedChunkStore implements OpenChunkStore {
 }
 
 /**
- * Up to so many providers, the end of a chunk is the end of all its shards, wherever failed writes and repairs may have left some. Among
- * more, to ask everyone would be thousands of calls a chunk: those are asked that the record names, and those at which one is known to have
+ * Up to so many providers, the end of a chunk is the end of all its shards, wherever failed writes and repairs may have left some and the provider can
+ * be asked. Among more, to ask everyone would be thousands of calls a chunk: those are asked that the record names, and those at which one is known to have
  * failed; what may lie elsewhere is left to the sweep of orphans.
  */
 const ASK_ALL_MAX = 64;
@@ -158,29 +174,4 @@ const CROWD = 8;
  */
 function cellWhen(openWriters: number, cell: number): number {
   return openWriters < CROWD ? cell : Math.max(LEAF_BYTES, cell / 4);
-}
-
-/** Removes what a provider has of a chunk. */
-async function removeFrom(handle: ProviderHandle, { id, shards }: ChunkRecord): Promise<void> {
-  const index = shards.findIndex((place) => place?.provider === handle.info.id);
-  if (index >= 0) await handle.transport.delete({ chunk: id, index });
-  else await removeShards(handle, id);
-}
-
-/** Removes all shards of a chunk that a provider has: a failed write or repair may have left one that no record names. */
-async function removeShards({ transport }: ProviderHandle, chunk: ChunkId): Promise<void> {
-  // All names of the chunk begin with its identifier, so they are the next after it. Mostly there is none.
-  for (let after: string = chunk; ;) {
-    const [next] = await transport.list(after, 1);
-    if (next?.chunk !== chunk) return;
-    await transport.delete(next);
-    after = storedName(next);
-  }
-}
-
-/** Rejects with the first failure, but not before all have ended. */
-async function settleAll(work: readonly Promise<void>[]): Promise<void> {
-  const outcomes = await Promise.allSettled(work);
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
 }

@@ -63,10 +63,11 @@ async function look(
   over: AbortSignal,
   options: RoundOptions,
 ): Promise<Seen> {
-  const { limits, stopwatch, folder } = options;
+  const { limits, stopwatch, folder, membership } = options;
+  const { addresses } = membership;
   const slots = requestSlots(limits.requests);
   const probes = work.assignment.tasks.map((task) => {
-    const line = new ProviderLine(task.endpoint, { limits, slots, stopwatch });
+    const line = new ProviderLine(task.endpoint, { limits, slots, stopwatch, addresses });
     lines.push(line);
     return new ProviderProbe(task, line, folder.identity, limits);
   });

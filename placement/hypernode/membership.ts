@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { checkAddress, type AddressRules } from '../network/addressRules.ts';
 import { NetworkError } from '../network/errors.ts';
 import { GatewayClient } from '../network/gatewayClient.ts';
 import { gatewayOfToken, joinProof } from '../network/joinProof.ts';
@@ -21,6 +22,7 @@ export class Membership {
   readonly #client: GatewayClient;
   readonly #quick: GatewayClient;
   #standing: Standing | undefined;
+  #isPrivate = false;
   #clockOffsetMs = 0;
   #lastAt = 0;
   #said = '';
@@ -59,7 +61,16 @@ export class Membership {
     const before = clock.now();
     const { id, publicKey, time } = await this.#quick.describe();
     await this.#folder.pin.meet({ id, publicKey }, this.#options.token);
+    this.#isPrivate = isPrivateAddress(this.#quick.address);
     this.#clockOffsetMs = Math.round(time - (before + clock.now()) / 2);
+  }
+
+  /**
+   * Where providers may be: in private networks only if the gateway itself was met in one, or else its assignments could lead this monitor to
+   * whatever is near it.
+   */
+  get addresses(): AddressRules {
+    return { allowPrivate: this.#isPrivate, listeners: () => [] };
   }
 
   /** True when the gateway answers as itself. */
@@ -124,6 +135,19 @@ export class Membership {
     });
     return this.send('/network/v1/hypernodes', statement, standingSchema);
   }
+}
+
+/** Loopback or a private network; link-local addresses are neither. */
+export function isPrivateAddress(address: string | undefined): boolean {
+  const isAllowed = (allowPrivate: boolean): boolean => {
+    try {
+      checkAddress(address ?? '', 0, { allowPrivate, listeners: () => [] });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return isAllowed(true) && !isAllowed(false);
 }
 
 /** @throws NetworkError */

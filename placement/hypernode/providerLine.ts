@@ -1,4 +1,6 @@
 import { Client, type Dispatcher } from 'undici';
+import { portOf, type AddressRules } from '../network/addressRules.ts';
+import { guardedConnector } from '../network/guardedConnector.ts';
 import type { HyperNodeLimits } from './types.ts';
 import type { RequestSlots } from './slots.ts';
 
@@ -39,6 +41,8 @@ export interface LineOptions {
   readonly limits: Pick<HyperNodeLimits, 'connectMs'>;
   readonly slots: RequestSlots;
   readonly stopwatch: () => number;
+  /** Where it may lead: what is elsewhere is unreachable. */
+  readonly addresses: AddressRules;
 }
 
 /** One connection to a provider, opened when it is needed, and every answer bounded in time, headers and body. Redirects are answers like others. */
@@ -50,13 +54,13 @@ export class ProviderLine {
   #isSuspect = false;
 
   /** @param endpoint an origin */
-  constructor(endpoint: string, { limits, slots, stopwatch }: LineOptions) {
+  constructor(endpoint: string, { limits, slots, stopwatch, addresses }: LineOptions) {
     this.#slots = slots;
     this.#stopwatch = stopwatch;
     this.#client = new Client(endpoint, {
       pipelining: 1,
       allowH2: false,
-      connect: { timeout: limits.connectMs },
+      connect: guardedConnector(addresses, portOf(new URL(endpoint)), limits.connectMs),
       maxHeaderSize: HEADER_BYTES_MAX,
       keepAliveTimeout: 4000,
       // What the provider asks for: thousands of idle connections must not be held for its sake.

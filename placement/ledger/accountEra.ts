@@ -6,6 +6,9 @@ import { expectedDaily, faultPenalty } from './fault.ts';
 import { earningsOf, withheldPercent, type ProviderObservation } from './pay.ts';
 import type { EraAccounts, LedgerEntry, LedgerParameters, LedgerState } from './types.ts';
 
+/** An era is paid and charged for at most so many of its length: one that stayed open longer did so because the gateway was off. */
+const ERAS_MAX = 2;
+
 /** The ledger before its first era. @param at ms since the epoch: months of emission count from there */
 export function openingState(at: number): LedgerState {
   return {
@@ -54,6 +57,7 @@ class EraClose {
   readonly #parameters: LedgerParameters;
   readonly #openedAt: number;
   readonly #closedAt: number;
+  /** That are paid and charged. */
   readonly #ms: number;
   readonly #outages: Map<string, number>;
   readonly #dailyRevenue: Map<string, bigint>;
@@ -69,7 +73,8 @@ class EraClose {
     // No moment is paid twice, whatever the records say.
     this.#openedAt = Math.max(Math.floor(accounts.openedAt), state.closedAt);
     this.#closedAt = Math.max(Math.floor(accounts.closedAt), this.#openedAt);
-    this.#ms = this.#closedAt - this.#openedAt;
+    const most = ERAS_MAX * Math.floor(accounts.state.parameters.eraMs);
+    this.#ms = Math.min(this.#closedAt - this.#openedAt, most);
     this.#outages = new Map(Object.entries(state.outages));
     this.#dailyRevenue = new Map(Object.entries(state.dailyRevenue));
     this.#servingSince = new Map(Object.entries(state.servingSince));
@@ -140,16 +145,18 @@ class EraClose {
   }
 
   /**
-   * The era's part of its month's emission, among the active monitors that reported, by the accuracy of their canaries. An era
-   * that lasted longer than it should emits what a full one does.
+   * The era's part of its month's emission, among the active monitors that reported, by the share of their audits that they have done times the
+   * accuracy of their canaries. An era that lasted longer than it should emits what a full one does.
    */
   monitors(verdicts: readonly MonitorVerdict[]): void {
     const reporting = verdicts.filter(
       ({ state, reported, connected }) => state === 'active' && reported && connected,
     );
-    const weights = reporting.map(({ canaryAccuracy }) => Math.round((canaryAccuracy ?? 1) * PPM));
+    const weights = reporting.map(({ canaryAccuracy = 1, work = 1 }) =>
+      Math.round(canaryAccuracy * work * PPM),
+    );
     if (weights.every((weight) => weight === 0)) return;
-    const ms = Math.min(this.#ms, this.#accounts.state.parameters.eraMs);
+    const ms = Math.min(this.#ms, Math.floor(this.#accounts.state.parameters.eraMs));
     const opened = this.#openedAt - this.#before.genesisAt;
     const due = emittedAfter(this.#parameters, opened + ms) - emittedAfter(this.#parameters, opened);
     const left = this.#parameters.emission.cap - this.#emitted;

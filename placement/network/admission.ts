@@ -25,6 +25,8 @@ import { openStatement, type Opened, type Signed } from './signed.ts';
 const APPLICANTS_MAX = 1000;
 /** Logged statements of one party, and applications of all strangers together: the log is not theirs to fill. */
 const PARTY_CHANGES = { burst: 8, refillMs: 30_000, keysMax: 16_384 };
+/** An applicant's, one of them in so long a time: thousands wait, and nobody has let them in. */
+const APPLICANT_CHANGE_MS = 3_600_000;
 const OFFSET_TTL_MS = 24 * 3_600_000;
 const APPLICATIONS = { burst: 64, refillMs: 2_000, keysMax: 1 };
 
@@ -44,7 +46,7 @@ export class Admission {
   readonly #journal: Journal;
   readonly #members: Members;
   readonly #clock: Clock;
-  readonly #freshness = new Freshness();
+  readonly #freshness: Freshness;
   readonly #hello: HelloCheck;
   readonly #offsets = new Map<PartyId, { readonly ms: number; readonly at: number }>();
   readonly #changes = new BucketLimit(PARTY_CHANGES);
@@ -55,6 +57,7 @@ export class Admission {
     this.#journal = journal;
     this.#members = members;
     this.#clock = clock;
+    this.#freshness = new Freshness(clock.now());
     this.#hello = new HelloCheck(addresses);
     this.tokens = new JoinTokens(catalog, clock, gateway);
   }
@@ -70,7 +73,7 @@ export class Admission {
       return providerStanding(known);
     }
     checkPlaceIsFree(this.#journal.state, signer, value.description.endpoint);
-    this.#limit(signer, known?.state, value.token);
+    this.#limit(signer, known, value.token);
     const after = await this.#withProof(
       mayRise ? value.token : undefined,
       'provider',
@@ -94,9 +97,11 @@ export class Admission {
     const { signer, value } = opened;
     const known = this.#journal.state.monitors[signer];
     this.#take(opened, 'register', known !== undefined);
-    const mayRise = value.token !== undefined && (known === undefined || known.state === 'applied');
+    // Other marks count once they are approved too: whoever shows a token is approved with them.
+    const isOther = known === undefined || known.state === 'applied' || !hasSameMarks(known, value);
+    const mayRise = value.token !== undefined && isOther && known?.state !== 'removed';
     if (known && !mayRise && saysTheSame(known, value)) return monitorStanding(known);
-    this.#limit(signer, known?.state, value.token);
+    this.#limit(signer, known, value.token);
     const after = await this.#withProof(
       mayRise ? value.token : undefined,
       'hypernode',
@@ -164,7 +169,7 @@ export class Admission {
     { endpoint }: Heartbeat,
   ): Promise<ProviderRecord> {
     checkPlaceIsFree(this.#journal.state, id, endpoint);
-    if (!this.#changes.take(id, this.#clock.now())) throw tooMany();
+    this.#limit(id, this.#journal.state.providers[id], undefined);
     await this.#meet(id, publicKey, endpoint);
     const after = await this.#journal.commit((state) =>
       state.providers[id]?.description.endpoint === endpoint
@@ -193,10 +198,28 @@ export class Admission {
     if (isKnown) this.#freshness.remember(signer, stream, value.at);
   }
 
-  /** @throws NetworkError 'Unavailable' */
-  #limit(id: PartyId, state: string | undefined, token: string | undefined): void {
+  /** @throws NetworkError 'Unavailable' | 'NotApproved' */
+  #limit(
+    id: PartyId,
+    known: { readonly state: string; readonly statedAt: number } | undefined,
+    token: string | undefined,
+  ): void {
     const now = this.#clock.now();
-    if (state !== undefined) {
+    if (known !== undefined) {
+      if (known.state === 'removed') {
+        throw new NetworkError(
+          'NotApproved',
+          'the operator has removed this party: what it says is not taken',
+        );
+      }
+      // By the log, and so through a restart too. A token lets in whoever shows it, and one that is no good leaves no trace.
+      const sinceMs = Math.abs(now - known.statedAt);
+      if (known.state === 'applied' && token === undefined && sinceMs < APPLICANT_CHANGE_MS) {
+        throw new NetworkError(
+          'Unavailable',
+          'the operator has yet to approve, and until then changes are taken once an hour: try again later',
+        );
+      }
       if (!this.#changes.take(id, now)) throw tooMany();
     } else if (token === undefined) {
       const { providers, monitors } = this.#journal.state;
@@ -238,11 +261,16 @@ function checkPlaceIsFree(state: NetworkState, id: PartyId, endpoint: string): v
   }
 }
 
+/** What independent groups are made by. */
+function hasSameMarks(known: MonitorRecord, said: HyperNodeRegistration): boolean {
+  return (
+    known.operator === said.operator && known.networkPrefix === said.networkPrefix && known.asn === said.asn
+  );
+}
+
 function saysTheSame(known: MonitorRecord, said: HyperNodeRegistration): boolean {
   return (
-    known.operator === said.operator &&
-    known.networkPrefix === said.networkPrefix &&
-    known.asn === said.asn &&
+    hasSameMarks(known, said) &&
     known.beaconTip === said.beaconTip &&
     isDeepStrictEqual(known.location, said.location)
   );

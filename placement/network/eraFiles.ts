@@ -13,6 +13,8 @@ import { signedSchema, type Signed } from './signed.ts';
 export interface OpenEraPlan {
   readonly era: number;
   readonly closesAt: number;
+  /** See GatewayChain; undefined in a plan of an older version. */
+  readonly sampling: string | undefined;
   readonly assignments: readonly LoggedAssignment[];
   readonly holdings: ReadonlyMap<ProviderId, Pick<Holding, 'shards' | 'bytes'>>;
 }
@@ -22,10 +24,37 @@ const planSchema = z.object({
   version: z.literal(1),
   era: z.int(),
   closesAt: z.number(),
+  sampling: z.string().optional(),
   holdings: z.array(z.tuple([z.string(), z.number(), z.number()])),
 });
 /** One line for each monitor in this file, since together they are long. */
 const SECRETS = 'assignments.jsonl';
+
+/** What the gateway saw of providers that no observation tells of yet: of all eras, so that none is lost between two. */
+const SEEN = 'seen.json';
+const count = z.int().nonnegative();
+const seenSchema = z.object({
+  version: z.literal(1),
+  /** Whose observation will tell of it. */
+  era: z.int(),
+  counters: z.array(
+    z.tuple([
+      z.string(),
+      z.object({
+        writes: count,
+        refusedWithSpace: count,
+        reads: count,
+        wrongReads: count,
+        egressBytes: count,
+        repairEgressBytes: count,
+      }),
+    ]),
+  ),
+  heartbeats: z.array(
+    z.tuple([z.string(), z.object({ receivedAt: z.number(), capacity: count, free: count })]),
+  ),
+});
+export type Seen = Omit<z.infer<typeof seenSchema>, 'version'>;
 
 /** Folders `era-<number>`: the signed assignments as they are sent, and what they do not say. */
 export class EraFiles {
@@ -56,8 +85,8 @@ export class EraFiles {
       await secrets.close();
     }
     const holdings = [...plan.holdings].map(([id, { shards, bytes }]) => [id, shards, bytes]);
-    const { era, closesAt } = plan;
-    await replaceFile(join(folder, PLAN), JSON.stringify({ version: 1, era, closesAt, holdings }));
+    const { era, closesAt, sampling } = plan;
+    await replaceFile(join(folder, PLAN), JSON.stringify({ version: 1, era, closesAt, sampling, holdings }));
     return logged;
   }
 
@@ -70,9 +99,24 @@ export class EraFiles {
       return {
         era,
         closesAt: plan.closesAt,
+        sampling: plan.sampling,
         assignments: lines.map((line) => JSON.parse(line) as LoggedAssignment),
         holdings: new Map(plan.holdings.map(([id, shards, bytes]) => [id, { shards, bytes }])),
       };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Durable when it resolves. */
+  async writeSeen(seen: Seen): Promise<void> {
+    await replaceFile(join(this.#folder, SEEN), JSON.stringify({ version: 1, ...seen }));
+  }
+
+  /** Undefined where there is none, or a damaged one: then counting starts anew. */
+  async readSeen(): Promise<Seen | undefined> {
+    try {
+      return seenSchema.parse(JSON.parse((await readIfThere(join(this.#folder, SEEN))) ?? ''));
     } catch {
       return undefined;
     }

@@ -1,17 +1,17 @@
-import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createHasher, LEAF_BYTES } from '#erasure';
 import { independentGroups } from '../oracle/groups.ts';
 import type { LoggedAssignment, MonitorRecord, OracleParameters, ProviderRecord } from '../oracle/types.ts';
 import { storedName } from '../shardName.ts';
 import type { ChunkCatalog, Random, ShardPlace } from '../types.ts';
+import type { Canaries } from './canaries.ts';
 import { challengeOf } from './beacon.ts';
 import { committeeOf } from './committee.ts';
 import type { Identity } from './identity.ts';
 import type { Holding } from './inventory.ts';
 import { issueGrant } from './issueGrant.ts';
 import type { Assignment, Target, Task } from './messages.ts';
-import type { SampledShard, SealedSample } from './shardSample.ts';
+import type { SampledShard } from './shardSample.ts';
 import { signStatement, type Signed } from './signed.ts';
 
 const hasher = createHasher();
@@ -29,8 +29,8 @@ const RUN_TRIES = 8;
 const GRANT_SLACK_MS = 60_000;
 /** Shards of the sample that are looked at for one that is still where it was. */
 const PROBES_MAX = 16;
-/** Leaves of a canary where no real shard shows what is usual. */
-const CANARY_LEAVES_MAX = 64;
+/** Most targets of a task: see messages.ts. */
+const TARGETS_MAX = 1000;
 
 export interface PlannedProvider {
   readonly record: ProviderRecord;
@@ -48,7 +48,8 @@ export interface EraPlanInputs {
   readonly providers: readonly PlannedProvider[];
   readonly monitors: readonly MonitorRecord[];
   readonly catalog: ChunkCatalog;
-  /** Where canaries go: not to be foreseen. */
+  readonly canaries: Canaries;
+  /** Where a canary goes if a monitor has drawn none: not to be foreseen. */
   readonly random: Random;
 }
 
@@ -87,12 +88,14 @@ async function planMonitor(
   monitor: MonitorRecord,
   shares: readonly { provider: PlannedProvider; challenges: number }[],
 ): Promise<PlannedAssignment> {
-  const real = shares.reduce((sum, { provider, challenges }) => sum + realTargets(provider, challenges), 0);
-  const canaries = canariesPerTask(inputs, shares.length, real);
+  const planned: Planned[] = [];
+  for (const { provider, challenges } of shares) {
+    planned.push({ provider, targets: await planTargets(inputs, monitor, provider, challenges) });
+    await turn();
+  }
+  await ensureCanary(inputs, monitor, planned);
   const tasks: Task[] = [];
-  const logged: LoggedAssignment['tasks'][number][] = [];
-  for (const [at, { provider, challenges }] of shares.entries()) {
-    const targets = await planTargets(inputs, monitor, provider, challenges, canaries.get(at) ?? 0);
+  for (const { provider, targets } of planned) {
     const throughput = await planThroughput(inputs, monitor, provider);
     const { id, publicKey, description } = provider.record;
     tasks.push({
@@ -103,7 +106,6 @@ async function planMonitor(
       targets: targets.map((target) => withGrant(inputs, monitor, provider, target)),
       ...(throughput && { throughput }),
     });
-    logged.push({ provider: id, targets });
     // Every target is a signature: requests go in between.
     await turn();
   }
@@ -118,57 +120,99 @@ async function planMonitor(
   };
   const signed = signStatement(inputs.gateway, 'assignment', assignment);
   const hash = Buffer.from(hasher.hash(Buffer.from(signed.body))).toString('hex');
+  const logged = planned.map(({ provider, targets }) => ({ provider: provider.record.id, targets }));
   return { signed, logged: { monitor: monitor.id, hash, tasks: logged } };
 }
 
-/** A provider that holds nothing has nothing to prove. */
-function realTargets({ holding }: PlannedProvider, challenges: number): number {
-  return holding.sample.size === 0 ? 0 : challenges;
+interface Planned {
+  readonly provider: PlannedProvider;
+  readonly targets: LoggedTarget[];
 }
 
-/** How many canaries go into which of a monitor's tasks: at least one in all. */
-function canariesPerTask(inputs: EraPlanInputs, tasks: number, real: number): Map<number, number> {
-  const canaries = new Map<number, number>();
-  if (tasks === 0) return canaries;
-  const count = Math.max(1, Math.round(inputs.parameters.canaryShare * real));
-  for (let i = 0; i < count; i++) {
-    const at = Math.floor(inputs.random.fraction() * tasks);
-    canaries.set(at, (canaries.get(at) ?? 0) + 1);
-  }
-  return canaries;
-}
-
-/** A target's place is the number of its challenge, canaries counted. */
+/**
+ * A target's place is the number of its challenge, canaries counted. How many there are shows nothing: canaries are drawn like shards, and
+ * the number is such that shards alone may be expected to be as many as they should. A provider that holds nothing has nothing to prove.
+ */
 async function planTargets(
   inputs: EraPlanInputs,
   monitor: MonitorRecord,
   provider: PlannedProvider,
   challenges: number,
-  canaries: number,
 ): Promise<LoggedTarget[]> {
-  const count = realTargets(provider, challenges) + canaries;
-  const places = new Set<number>();
-  while (places.size < canaries) places.add(Math.floor(inputs.random.fraction() * count));
+  const { sample } = provider.holding;
+  const count = sample.size === 0 ? 0 : Math.ceil(challenges / (1 - sample.canaryShare));
   const targets: LoggedTarget[] = [];
-  for (let i = 0; i < count; i++) {
-    const challenge = challengeOf(inputs.beacon, inputs.era, provider.record.id, monitor.id, i);
-    const shard = places.has(i) ? undefined : await findShard(inputs, provider, challenge);
-    if (shard) targets.push({ ...shard, leaf: leafOf(challenge, shard.length) });
-    else targets.push(canary(provider.holding.sample, challenge, inputs.random));
+  for (let i = 0; i < Math.min(count, TARGETS_MAX); i++) {
+    const challenge = challengeFor(inputs, monitor, provider, i);
+    const found = await findShard(inputs, provider, challenge);
+    // Of those that were counted none is left there.
+    const shard = found ?? { ...sample.at(0), canary: true };
+    targets.push(await targetOf(inputs, provider, shard, challenge));
   }
   return targets;
 }
 
-/** The shard that a challenge picks by weight of bytes, or the next that is still recorded there. */
+/** Every monitor has a canary to be known by. */
+async function ensureCanary(
+  inputs: EraPlanInputs,
+  monitor: MonitorRecord,
+  planned: readonly Planned[],
+): Promise<void> {
+  if (planned.some(({ targets }) => targets.some(({ canary }) => canary !== undefined))) return;
+  const asked = planned.filter(({ targets }) => targets.length > 0);
+  const choices = asked.length > 0 ? asked : planned;
+  const chosen = choices[Math.floor(inputs.random.fraction() * choices.length)];
+  if (chosen === undefined) return;
+  const { provider, targets } = chosen;
+  const { sample } = provider.holding;
+  const place = Math.floor(inputs.random.fraction() * targets.length);
+  const shard =
+    sample.size > 0
+      ? { ...sample.at(Math.floor(inputs.random.fraction() * sample.size)), canary: true }
+      : inputs.canaries.madeUp(provider.record.id);
+  targets[place] = await targetOf(inputs, provider, shard, challengeFor(inputs, monitor, provider, place));
+}
+
+function challengeFor(
+  { beacon, era }: EraPlanInputs,
+  monitor: MonitorRecord,
+  provider: PlannedProvider,
+  number: number,
+): string {
+  return challengeOf(beacon, era, provider.record.id, monitor.id, number);
+}
+
+/** Shards and canaries alike: nothing but the mark, which is not sent, tells them apart. */
+async function targetOf(
+  { catalog, canaries }: EraPlanInputs,
+  { record, holding }: PlannedProvider,
+  shard: SampledShard & { readonly root?: string },
+  challenge: string,
+): Promise<LoggedTarget> {
+  const { index, length } = shard;
+  const isNamed = !shard.canary || holding.sample.size === 0;
+  const chunk = isNamed ? shard.chunk : await canaries.nameBeside(catalog, record.id, shard);
+  return {
+    chunk,
+    index,
+    root: shard.root ?? canaries.rootOf(chunk, index),
+    length,
+    leaf: leafOf(challenge, length),
+    ...(shard.canary && { canary: 'missing' }),
+  };
+}
+
+/** The shard or canary that a challenge picks by weight of bytes, or the next one if it is a shard that is recorded there no longer. */
 async function findShard(
   { catalog }: EraPlanInputs,
   { record, holding: { sample } }: PlannedProvider,
   challenge: string,
-): Promise<(SampledShard & { readonly root: string }) | undefined> {
+): Promise<(SampledShard & { readonly root?: string }) | undefined> {
   if (sample.size === 0) return undefined;
   const first = sample.placeAt(Number.parseInt(challenge.slice(0, 12), 16) / 2 ** 48);
   for (let step = 0; step < Math.min(PROBES_MAX, sample.size); step++) {
     const shard = sample.at((first + step) % sample.size);
+    if (shard.canary) return shard;
     const place: ShardPlace | undefined = (await catalog.get(shard.chunk))?.shards[shard.index];
     if (place?.provider === record.id) return { ...shard, root: Buffer.from(place.root).toString('hex') };
   }
@@ -179,29 +223,14 @@ function leafOf(challenge: string, length: number): number {
   return Number.parseInt(challenge.slice(12, 24), 16) % Math.ceil(length / LEAF_BYTES);
 }
 
-/** A shard that does not exist, and looks like one that does. */
-function canary(sample: SealedSample, challenge: string, random: Random): LoggedTarget {
-  const model =
-    sample.size > 0
-      ? sample.at(Math.floor(random.fraction() * sample.size))
-      : { index: 0, length: LEAF_BYTES * (1 + Math.floor(random.fraction() * CANARY_LEAVES_MAX)) };
-  return {
-    chunk: randomBytes(16).toString('hex'),
-    index: model.index,
-    root: randomBytes(32).toString('hex'),
-    length: model.length,
-    leaf: leafOf(challenge, model.length),
-    canary: 'missing',
-  };
-}
-
 function withGrant(
   inputs: EraPlanInputs,
   monitor: MonitorRecord,
   provider: PlannedProvider,
-  { canary: _secret, ...target }: LoggedTarget,
+  target: LoggedTarget,
 ): Target {
-  return { ...target, grant: grantFor(inputs, monitor, provider, 'prove', target, 0) };
+  const { chunk, index, root, length, leaf } = target;
+  return { chunk, index, root, length, leaf, grant: grantFor(inputs, monitor, provider, 'prove', target, 0) };
 }
 
 function grantFor(
@@ -228,24 +257,16 @@ async function planThroughput(
   provider: PlannedProvider,
 ): Promise<Task['throughput']> {
   for (let number = RUN_NUMBER; number < RUN_NUMBER + RUN_TRIES; number++) {
-    const challenge = challengeOf(inputs.beacon, inputs.era, provider.record.id, monitor.id, number);
+    const challenge = challengeFor(inputs, monitor, provider, number);
     const shard = await findShard(inputs, provider, challenge);
     if (shard === undefined) return undefined;
-    if (shard.length >= RUN_LEAVES_MIN * LEAF_BYTES)
-      return runOf(inputs, monitor, provider, shard, challenge);
+    const { chunk, index, root, length } = shard;
+    const leaves = Math.ceil(length / LEAF_BYTES);
+    if (root === undefined || length < RUN_LEAVES_MIN * LEAF_BYTES) continue;
+    const count = Math.min(RUN_LEAVES, leaves);
+    const first = Math.min(leafOf(challenge, length), leaves - count);
+    const grant = grantFor(inputs, monitor, provider, 'get', { chunk, index }, count);
+    return { chunk, index, root, length, first, count, grant };
   }
   return undefined;
-}
-
-function runOf(
-  inputs: EraPlanInputs,
-  monitor: MonitorRecord,
-  provider: PlannedProvider,
-  shard: NonNullable<Awaited<ReturnType<typeof findShard>>>,
-  challenge: string,
-): Task['throughput'] {
-  const leaves = Math.ceil(shard.length / LEAF_BYTES);
-  const count = Math.min(RUN_LEAVES, leaves);
-  const first = Math.min(leafOf(challenge, shard.length), leaves - count);
-  return { ...shard, first, count, grant: grantFor(inputs, monitor, provider, 'get', shard, count) };
 }

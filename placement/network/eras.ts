@@ -8,6 +8,7 @@ import { beaconAfter } from '../oracle/state.ts';
 import type { LoggedAssignment, NetworkState, OracleParameters, ProviderRecord } from '../oracle/types.ts';
 import { Wakeup } from '../time.ts';
 import type { ChunkCatalog, Clock, ProviderId, Random } from '../types.ts';
+import { Canaries } from './canaries.ts';
 import { EraFiles, type OpenEraPlan } from './eraFiles.ts';
 import { planEra, type PlannedProvider } from './eraPlan.ts';
 import { NetworkError } from './errors.ts';
@@ -16,7 +17,7 @@ import type { Identity, PartyId } from './identity.ts';
 import { takeInventory, type Holding } from './inventory.ts';
 import type { Journal } from './journal.ts';
 import { serves, type Members } from './members.ts';
-import type { EraNotice } from './messages.ts';
+import type { EraNotice, Report } from './messages.ts';
 import type { NetworkEvent } from './serviceTypes.ts';
 import { signStatement, type Signed } from './signed.ts';
 
@@ -44,6 +45,14 @@ export interface ErasOptions {
   readonly onEvent: (event: NetworkEvent) => void;
 }
 
+/** What the gateway saw of providers in an era that is open is saved so often: a stop takes no more. The clock is looked at as often. */
+const SAVE_MS = 60_000;
+/** An era that has longer to go than this many of its lengths was opened while the clock was ahead: it is closed at once. */
+const LENGTHS_MAX = 2;
+
+/** A signed proof of the longest path has some 2 KiB. */
+const EVIDENCE_BYTES_MAX = 4096;
+
 type Held = ReadonlyMap<ProviderId, Pick<Holding, 'shards' | 'bytes'>>;
 
 /** Positions of canaries are secrets. */
@@ -64,6 +73,7 @@ export class Eras {
   /** Taken from the chain for an era that is not open yet. */
   #reveal: string | undefined;
   #closing = false;
+  #savedAt = -Infinity;
   #stopped = false;
   readonly #stop = new AbortController();
 
@@ -84,14 +94,28 @@ export class Eras {
 
   /** Goes on with the era that was open when the gateway stopped: it takes reports until its time, or closes as it is. */
   async resume(): Promise<void> {
-    const { open } = this.#options.journal.state;
+    const { journal, members } = this.#options;
+    const { open } = journal.state;
     await this.#files.keepOnly(open?.era);
+    const seen = await this.#files.readSeen();
+    if (seen) members.takeUp(seen, seen.era === seenIn(journal.state), this.#options.clock.now());
     if (open === undefined) return;
     this.#lastOpenedAt = open.openedAt;
     this.#plan = await this.#files.read(open.era);
     this.#held = this.#plan?.holdings ?? new Map();
     if (this.#plan === undefined && Object.keys(open.promised).length > 0) {
       this.#warn(`what was asked in era ${open.era} is lost: its reports cannot be judged`);
+    }
+  }
+
+  /** Keeps what was seen of providers since the last observation for the next start. Never rejects. */
+  async save(): Promise<void> {
+    const { journal, members, clock } = this.#options;
+    this.#savedAt = clock.now();
+    try {
+      await this.#files.writeSeen({ era: seenIn(journal.state), ...members.seen() });
+    } catch (error) {
+      this.#warn('what was seen of the providers could not be saved', error as Error);
     }
   }
 
@@ -125,7 +149,7 @@ export class Eras {
     const { open, era, beacon } = journal.state;
     const closesAt = this.closesAt;
     if (open === undefined || closesAt === undefined) throw noEra();
-    return { version: 1, era, opensAt: open.openedAt, closesAt, beacon };
+    return { version: 1, era, opensAt: this.#opensAt(open.openedAt, closesAt), closesAt, beacon };
   }
 
   /** What the monitor is asked in the era that is open: the same bytes every time. @throws NetworkError */
@@ -146,16 +170,64 @@ export class Eras {
     }
   }
 
+  /**
+   * A report tells of what its monitor was asked, and of nothing else: the log keeps what it says for good.
+   * @throws NetworkError 'BadMessage'
+   */
+  checkAsked(monitor: PartyId, { era, findings }: Report): void {
+    // Of another era, it is refused for that.
+    if (this.#plan === undefined || this.#plan.era !== era) return;
+    const asked = this.#plan.assignments.find((assignment) => assignment.monitor === monitor);
+    const targets = new Map(asked?.tasks.map((task) => [task.provider, task.targets.length]));
+    for (const { provider, audits } of findings) {
+      const count = targets.get(provider);
+      if (count === undefined) {
+        throw new NetworkError(
+          'BadMessage',
+          `the report tells of provider ${provider}, which was not asked for`,
+        );
+      }
+      for (const { target, evidence } of audits) {
+        if (target >= count) {
+          throw new NetworkError(
+            'BadMessage',
+            `the report tells of target ${target} of ${count} at ${provider}`,
+          );
+        }
+        if (evidence !== undefined && Buffer.byteLength(JSON.stringify(evidence)) > EVIDENCE_BYTES_MAX) {
+          throw new NetworkError('BadMessage', `the evidence of target ${target} at ${provider} is too long`);
+        }
+      }
+    }
+  }
+
   async #step(): Promise<void> {
     const { clock, journal } = this.#options;
     if (this.closesAt === undefined) {
       if (hasParties(journal.state)) await this.#open();
       else await this.#wakeup.wait(clock, journal.state.parameters.eraMs);
-    } else if (clock.now() < this.closesAt) {
-      await this.#wakeup.wait(clock, this.closesAt - clock.now());
-    } else {
-      await this.#close();
+      return;
     }
+    const sinceSaved = clock.now() - this.#savedAt;
+    if (sinceSaved >= SAVE_MS || sinceSaved < 0) await this.save();
+    const left = this.closesAt - clock.now();
+    if (left <= 0 || left > LENGTHS_MAX * journal.state.parameters.eraMs) {
+      await this.#close();
+    } else if (!this.#stopped) {
+      await this.#wakeup.wait(clock, Math.min(SAVE_MS, left));
+    }
+  }
+
+  /** Times in the log never decrease: after the clock was set back, they are ahead of the time that an era has. */
+  #opensAt(openedAt: number, closesAt: number): number {
+    return openedAt < closesAt ? openedAt : closesAt - this.#options.journal.state.parameters.eraMs;
+  }
+
+  /** Heartbeats that came later came in the era. */
+  #heardSince(): number {
+    const { opensAt, closesAt } = this.notice();
+    const now = this.#options.clock.now();
+    return opensAt <= now ? opensAt : Math.min(now, closesAt) - this.#options.journal.state.parameters.eraMs;
   }
 
   async #open(): Promise<void> {
@@ -168,17 +240,21 @@ export class Eras {
     const beacon = beaconAfter(state, reveal);
     const providers = Object.values(state.providers).filter(serves);
     const ids = providers.map(({ id }) => id);
-    const holdings = await takeInventory(catalog, ids, beacon, this.#stop.signal);
+    const { canaryShare, eraMs } = parametersOf(state);
+    const canaries = new Canaries(chain.canarySecret, era, canaryShare);
+    const sampling = chain.sampling();
+    const holdings = await takeInventory(catalog, ids, sampling + beacon, canaries, this.#stop.signal);
     this.#held = holdings;
     await this.#releaseEmpty(holdings);
-    const closesAt = startedAt + this.#planningMs + parametersOf(state).eraMs;
+    // A clock that was set in between must not stretch the era.
+    const closesAt = startedAt + Math.min(this.#planningMs, eraMs) + eraMs;
     const assignments = await this.#files.write(
-      { era, closesAt, holdings },
-      this.#planned({ era, beacon, closesAt, holdings }),
+      { era, closesAt, sampling, holdings },
+      this.#planned({ era, beacon, closesAt, holdings, canaries }),
     );
     const promised = assignments.map(({ monitor, hash }) => ({ monitor, hash }));
     this.#stop.signal.throwIfAborted();
-    this.#plan = { era, closesAt, assignments, holdings };
+    this.#plan = { era, closesAt, sampling, assignments, holdings };
     await journal.commit(({ monitors }) => ({
       kind: 'era-opened',
       era,
@@ -187,8 +263,9 @@ export class Eras {
       assignments: promised.filter(({ monitor }) => monitors[monitor]?.state === 'active'),
     }));
     this.#reveal = undefined;
-    this.#lastOpenedAt = clock.now();
-    this.#planningMs = this.#lastOpenedAt - startedAt;
+    // By the log's time, as what it is compared to.
+    this.#lastOpenedAt = journal.state.open?.openedAt ?? clock.now();
+    this.#planningMs = Math.max(0, clock.now() - startedAt);
     this.#options.onEvent({ kind: 'era-opened', era, providers: ids.length, monitors: promised.length });
   }
 
@@ -197,6 +274,7 @@ export class Eras {
     readonly beacon: string;
     readonly closesAt: number;
     readonly holdings: ReadonlyMap<ProviderId, Holding>;
+    readonly canaries: Canaries;
   }): ReturnType<typeof planEra> {
     const { journal, identity, catalog, clock, clockOffset, random = unforeseeable } = this.#options;
     const { providers, monitors } = journal.state;
@@ -252,10 +330,16 @@ export class Eras {
       if (open.assignments === undefined) {
         const asked = (this.#plan?.assignments ?? []).filter(({ monitor }) => open.promised[monitor]);
         const assignments = await this.#withRemoved(asked);
-        await journal.commit(() => ({ kind: 'assignments', era, assignments }));
+        const sampling = this.#plan?.sampling;
+        await journal.commit(() => ({
+          kind: 'assignments',
+          era,
+          assignments,
+          ...(sampling !== undefined && { sampling }),
+        }));
       }
       if (open.observation === undefined) {
-        const observation = members.takeObservation(era, open.openedAt, this.#held);
+        const observation = members.takeObservation(era, this.#heardSince(), this.#held);
         const statement = signStatement(identity, 'observation', observation);
         await journal.commit(() => ({ kind: 'observation', statement }));
       }
@@ -298,6 +382,11 @@ export class Eras {
   #warn(message: string, error?: Error): void {
     this.#options.onEvent({ kind: 'warning', message, ...(error && { error }) });
   }
+}
+
+/** The era whose observation will tell what is seen now. */
+function seenIn({ open, era }: NetworkState): number {
+  return open === undefined || open.observation !== undefined ? era + 1 : era;
 }
 
 function hasParties({ providers, monitors }: NetworkState): boolean {

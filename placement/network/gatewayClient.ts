@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import { Agent, buildConnector, request } from 'undici';
 import * as z from 'zod';
 import { NetworkError, type NetworkErrorKind } from './errors.ts';
 import { partyId } from './identity.ts';
@@ -29,6 +29,11 @@ const GATEWAY_CLIENT_LIMITS: GatewayClientLimits = Object.freeze({
   answerBytesMax: 32 * 1024 * 1024,
 });
 
+interface Said {
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /**
  * A party's line to the gateway's network listener (messages.ts). All methods reject with NetworkError: of the answer's kind, 'Unavailable'
  * for a gateway that cannot be reached or does not answer in time, 'BadMessage' for an answer that is not one.
@@ -37,6 +42,7 @@ export class GatewayClient {
   readonly #origin: string;
   readonly #limits: GatewayClientLimits;
   readonly #agent: Agent;
+  #address: string | undefined;
 
   /** @param url of the listener, without a path. @throws NetworkError 'BadMessage' */
   constructor(url: string, limits: Partial<GatewayClientLimits> = {}) {
@@ -45,7 +51,7 @@ export class GatewayClient {
     this.#agent = new Agent({
       connections: 4,
       pipelining: 1,
-      connect: { timeout: this.#limits.connectMs },
+      connect: this.#connector(),
       headersTimeout: this.#limits.answerMs,
       bodyTimeout: this.#limits.answerMs,
       maxHeaderSize: this.#limits.headerBytesMax,
@@ -65,37 +71,71 @@ export class GatewayClient {
     return this.#get('/network/v1/era', eraNoticeSchema);
   }
 
-  /** @param path such as /network/v1/heartbeats. @param schema of the answer */
+  /**
+   * A report is long: it goes as its bare text, and who signed it in headers, so that the gateway knows whom it listens to beforehand.
+   * @param path such as /network/v1/heartbeats. @param schema of the answer
+   */
   send<T>(path: string, statement: Signed, schema: z.ZodType<T>): Promise<T> {
-    return this.#ask(path, JSON.stringify(statement), this.#limits.answerBytesMax, schema);
+    const { kind, body, signer, signature } = statement;
+    const said =
+      kind === 'report'
+        ? {
+            text: body,
+            headers: {
+              'shardway-kind': kind,
+              'shardway-signer': signer,
+              'shardway-signature': signature,
+            },
+          }
+        : { text: JSON.stringify(statement), headers: {} };
+    return this.#ask(path, said, this.#limits.answerBytesMax, schema);
+  }
+
+  /** Where the last connection led; undefined before there was one. */
+  get address(): string | undefined {
+    return this.#address;
   }
 
   close(): Promise<void> {
     return this.#agent.destroy();
   }
 
+  #connector(): buildConnector.connector {
+    const connect = buildConnector({ timeout: this.#limits.connectMs });
+    return (options, done) => {
+      connect(options, (error, socket) => {
+        if (error !== null) {
+          done(error, null);
+          return;
+        }
+        this.#address = socket.remoteAddress;
+        done(null, socket);
+      });
+    };
+  }
+
   #get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
     return this.#ask(path, undefined, this.#limits.noticeBytesMax, schema);
   }
 
-  async #ask<T>(path: string, body: string | undefined, bytesMax: number, schema: z.ZodType<T>): Promise<T> {
-    const { status, text } = await this.#exchange(path, body, bytesMax);
+  async #ask<T>(path: string, said: Said | undefined, bytesMax: number, schema: z.ZodType<T>): Promise<T> {
+    const { status, text } = await this.#exchange(path, said, bytesMax);
     if (status < 200 || status > 299) throw failureOf(status, text);
     return parseMessage(schema, parseJson(text));
   }
 
   async #exchange(
     path: string,
-    body: string | undefined,
+    said: Said | undefined,
     bytesMax: number,
   ): Promise<{ status: number; text: string }> {
     try {
       // A redirect is an answer like any other here: it is never followed.
       const answer = await request(`${this.#origin}${path}`, {
         dispatcher: this.#agent,
-        method: body === undefined ? 'GET' : 'POST',
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
-        body: body ?? null,
+        method: said === undefined ? 'GET' : 'POST',
+        headers: said === undefined ? {} : { 'content-type': 'application/json', ...said.headers },
+        body: said?.text ?? null,
         signal: AbortSignal.timeout(this.#limits.answerMs),
       });
       const ok = answer.statusCode >= 200 && answer.statusCode <= 299;

@@ -33,6 +33,8 @@ export class Journal {
   #state: NetworkState;
   readonly #serial = new Serial();
   #broken: Error | undefined;
+  /** The clock's time at the last commit. */
+  #lastNow: number;
 
   private constructor(parts: {
     log: EventLog;
@@ -46,6 +48,7 @@ export class Journal {
     this.#clock = parts.clock;
     this.#onRecord = parts.onRecord;
     this.#state = parts.state;
+    this.#lastNow = parts.clock.now();
   }
 
   /**
@@ -115,7 +118,7 @@ export class Journal {
       );
     }
     const before = this.#state;
-    const at = Math.max(before.at, this.#clock.now());
+    const at = this.#timeAfter(before.at);
     const entry = make(before, at);
     if (entry === undefined) return before;
     const record = { at, ...entry } as LogRecord;
@@ -130,6 +133,14 @@ export class Journal {
     this.#state = after;
     await this.#onRecord(record, before, after);
     return after;
+  }
+
+  /** Never decreases. While a clock that was set back is behind the log, the log's time goes on as fast as the clock's. */
+  #timeAfter(last: number): number {
+    const now = this.#clock.now();
+    const passed = Math.max(0, now - this.#lastNow);
+    this.#lastNow = now;
+    return Math.max(now, last + (now < last ? passed : 0));
   }
 }
 

@@ -1,6 +1,7 @@
+import type { Seen } from './eraFiles.ts';
 import type { Holding } from './inventory.ts';
 import type { Heartbeat, Observation } from './messages.ts';
-import { countOutcome, observed, zeroCounters, type Counters } from './observed.ts';
+import { addCounters, countOutcome, observed, zeroCounters, type Counters } from './observed.ts';
 import type { Membership } from './serviceTypes.ts';
 import type { NetworkState, ProviderRecord } from '../oracle/types.ts';
 import type { MovableTransport } from '../transports/httpProvider.ts';
@@ -66,6 +67,22 @@ export class Members {
 
   noteOutcome(id: ProviderId, outcome: CallOutcome): void {
     if (this.#members.has(id)) countOutcome(this.#countersOf(id), outcome);
+  }
+
+  /** For the next start. */
+  seen(): Omit<Seen, 'era'> {
+    return { counters: [...this.#counters], heartbeats: [...this.#heartbeats] };
+  }
+
+  /**
+   * Goes on from what a former run saw.
+   * @param counts false when an observation has told of its counts
+   */
+  takeUp({ counters, heartbeats }: Omit<Seen, 'era'>, counts: boolean, now: number): void {
+    for (const [id, heartbeat] of heartbeats) {
+      if (heartbeat.receivedAt <= now && !this.#heartbeats.has(id)) this.#heartbeats.set(id, heartbeat);
+    }
+    if (counts) for (const [id, former] of counters) addCounters(this.#countersOf(id), former);
   }
 
   /** What was seen since the last call; counting starts anew. */

@@ -10,7 +10,7 @@
  *     POST /network/v1/hypernodes    Signed<HyperNodeRegistration>  → Standing
  *     GET  /network/v1/era                                      → EraNotice
  *     POST /network/v1/assignments   Signed 'assignment-request'    → Signed<Assignment>
- *     POST /network/v1/reports       Signed<Report>                 → {}
+ *     POST /network/v1/reports       the text of a Report           → {}, with the headers shardway-kind, -signer and -signature of its Signed 'report'
  *
  * Errors are `{kind, error}`: 400 BadMessage, 401 BadSignature and Refused, 403 NotApproved, 404 NotFound, 409 Conflict, 503 Unavailable.
  */

@@ -16,6 +16,15 @@ export function zeroCounters(): Counters {
   return { writes: 0, refusedWithSpace: 0, reads: 0, wrongReads: 0, egressBytes: 0, repairEgressBytes: 0 };
 }
 
+export function addCounters(to: Counters, more: Counters): void {
+  to.writes += more.writes;
+  to.refusedWithSpace += more.refusedWithSpace;
+  to.reads += more.reads;
+  to.wrongReads += more.wrongReads;
+  to.egressBytes += more.egressBytes;
+  to.repairEgressBytes += more.repairEgressBytes;
+}
+
 const repairing = new AsyncLocalStorage<true>();
 
 /** Whatever is read within `work`, and within all that it starts, counts as read for repair. */

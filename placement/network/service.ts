@@ -14,6 +14,7 @@ import { Journal } from './journal.ts';
 import { Members } from './members.ts';
 import {
   assignmentRequestSchema,
+  reportSchema,
   type EraNotice,
   type GatewayDescription,
   type Standing,
@@ -78,6 +79,7 @@ export class NetworkService implements NetworkOperator {
   async close(): Promise<void> {
     this.#eras?.stop();
     await this.#running;
+    await this.#eras?.save();
     await this.#admission?.close();
     await this.#journal?.close();
     await this.#accounting?.close();
@@ -118,12 +120,18 @@ export class NetworkService implements NetworkOperator {
     return await this.#eras.assignment(opened.value.era, monitor);
   }
 
+  /** Asked before a report is read: nobody else's is listened to. @param signer public key that the report is said to be signed with */
+  mayReport(signer: string): void {
+    this.#activeMonitor({ signer });
+  }
+
   /** Durable when it resolves. */
   async report(said: unknown): Promise<void> {
     const statement = parseMessage(signedSchema, said);
     // A report is long: what is certainly none is refused before anything is computed over it.
     const monitor = this.#activeMonitor(statement);
     if (this.#taken.get(monitor) === textHash(statement)) return;
+    this.#eras.checkAsked(monitor, openStatement(statement, 'report', reportSchema).value);
     await this.#journal.commit(() => {
       this.#eras.checkTakesReports();
       return { kind: 'report', statement };
@@ -269,7 +277,7 @@ export class NetworkService implements NetworkOperator {
   }
 
   /** @throws NetworkError */
-  #activeMonitor({ signer }: Signed): PartyId {
+  #activeMonitor({ signer }: Pick<Signed, 'signer'>): PartyId {
     const monitor = Object.values(this.#journal.state.monitors).find(({ publicKey }) => publicKey === signer);
     if (monitor === undefined) throw new NetworkError('NotFound', 'this HyperNode is not registered');
     if (monitor.state !== 'active') {

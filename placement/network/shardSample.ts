@@ -6,13 +6,15 @@ export interface SampledShard {
   readonly index: number;
   /** Bytes of the shard. */
   readonly length: number;
+  /** Not the shard itself is meant, but the canary beside it. */
+  readonly canary: boolean;
 }
 
 const ID_BYTES = 16;
 const FIRST_CAPACITY = 32;
 
 /**
- * The `size` shards with the lowest keys of all that are added (bottom-k), in bounded, flat memory: 33 bytes a shard. With keys that are
+ * The `size` shards with the lowest keys of all that are added (bottom-k), in bounded, flat memory: 34 bytes a shard. With keys that are
  * a hash, that is a uniform sample.
  */
 export class ShardSample {
@@ -23,6 +25,7 @@ export class ShardSample {
   #keys = new Float64Array(FIRST_CAPACITY);
   #lengths = new Float64Array(FIRST_CAPACITY);
   #indexes = new Uint8Array(FIRST_CAPACITY);
+  #canaries = new Uint8Array(FIRST_CAPACITY);
   #chunks = new Uint8Array(FIRST_CAPACITY * ID_BYTES);
 
   constructor(size: number) {
@@ -30,7 +33,7 @@ export class ShardSample {
   }
 
   /** @param chunk the 16 bytes of its id */
-  add(key: number, chunk: Uint8Array, index: number, length: number): void {
+  add(key: number, chunk: Uint8Array, index: number, length: number, canary = false): void {
     if (key >= this.#bound) return;
     if (this.#count === this.#keys.length) this.#makeRoom();
     if (key >= this.#bound) return;
@@ -38,6 +41,7 @@ export class ShardSample {
     this.#keys[at] = key;
     this.#lengths[at] = length;
     this.#indexes[at] = index;
+    this.#canaries[at] = canary ? 1 : 0;
     this.#chunks.set(chunk, at * ID_BYTES);
   }
 
@@ -53,6 +57,7 @@ export class ShardSample {
       chunks,
       Uint8Array.from(kept, (at) => this.#indexes[at]!),
       lengths,
+      Uint8Array.from(kept, (at) => this.#canaries[at]!),
     );
   }
 
@@ -67,21 +72,24 @@ export class ShardSample {
     const isFull = this.#count >= 2 * this.#size;
     const kept = isFull ? this.#lowest() : Array.from({ length: this.#count }, (_, at) => at);
     const capacity = isFull ? this.#keys.length : Math.min(2 * this.#keys.length, 2 * this.#size);
-    const { keys, lengths, indexes, chunks } = {
+    const { keys, lengths, indexes, canaries, chunks } = {
       keys: new Float64Array(Math.max(capacity, kept.length + 1)),
       lengths: new Float64Array(Math.max(capacity, kept.length + 1)),
       indexes: new Uint8Array(Math.max(capacity, kept.length + 1)),
+      canaries: new Uint8Array(Math.max(capacity, kept.length + 1)),
       chunks: new Uint8Array(Math.max(capacity, kept.length + 1) * ID_BYTES),
     };
     kept.forEach((from, to) => {
       keys[to] = this.#keys[from]!;
       lengths[to] = this.#lengths[from]!;
       indexes[to] = this.#indexes[from]!;
+      canaries[to] = this.#canaries[from]!;
       chunks.set(this.#chunks.subarray(from * ID_BYTES, (from + 1) * ID_BYTES), to * ID_BYTES);
     });
     if (isFull) this.#bound = keys[kept.length - 1]!;
     this.#count = kept.length;
-    [this.#keys, this.#lengths, this.#indexes, this.#chunks] = [keys, lengths, indexes, chunks];
+    [this.#keys, this.#lengths] = [keys, lengths];
+    [this.#indexes, this.#canaries, this.#chunks] = [indexes, canaries, chunks];
   }
 }
 
@@ -90,11 +98,13 @@ export class SealedSample {
   readonly #chunks: Uint8Array;
   readonly #indexes: Uint8Array;
   readonly #lengths: Float64Array;
+  readonly #canaries: Uint8Array;
   /** Bytes up to and with each shard. */
   readonly #ends: Float64Array;
 
-  constructor(chunks: Uint8Array, indexes: Uint8Array, lengths: Float64Array) {
+  constructor(chunks: Uint8Array, indexes: Uint8Array, lengths: Float64Array, canaries: Uint8Array) {
     this.#chunks = chunks;
+    this.#canaries = canaries;
     this.#indexes = indexes;
     this.#lengths = lengths;
     let end = 0;
@@ -110,7 +120,14 @@ export class SealedSample {
       chunk: Buffer.from(this.#chunks.subarray(place * ID_BYTES, (place + 1) * ID_BYTES)).toString('hex'),
       index: this.#indexes[place]!,
       length: this.#lengths[place]!,
+      canary: this.#canaries[place] === 1,
     };
+  }
+
+  /** Of the sample's bytes, and so of what is drawn from it. */
+  get canaryShare(): number {
+    const bytes = this.#lengths.reduce((sum, length, at) => sum + length * this.#canaries[at]!, 0);
+    return this.size === 0 ? 0 : bytes / this.#ends[this.size - 1]!;
   }
 
   /** Place of the shard that holds this fraction of the sample's bytes: long shards come up more often. Not for an empty sample. */

@@ -72,6 +72,13 @@ function weighted(votes: readonly Vote[], weightMax: number): Weighted[] {
   return votes.map(({ value }, index) => ({ value, weight: weights[index]! }));
 }
 
+/** The middle value, or the mean of the two middle ones. Undefined for none. */
+export function medianOf(values: readonly number[]): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)];
+  return upper === undefined ? undefined : (upper + sorted[Math.ceil(sorted.length / 2) - 1]!) / 2;
+}
+
 /**
  * A quantile of plain values, the nearest rank.
  * @param share in (0, 1]

@@ -8,14 +8,19 @@ const USED_TOLERANCE = 0.01;
 const USED_SLACK_BYTES = 256 * 1024 * 1024;
 /** Share of the capacity by which what it tells monitors may differ from what it tells the gateway: they ask at other times. */
 const FREE_TOLERANCE = 0.1;
+/** Writes that every provider is taken to have had before: one refusal is no habit. */
+const PRIOR_WRITES = 4;
+/** Space is not proven: whatever it says of it, a provider that serves is worth something. */
+const HONESTY_MIN = 0.01;
 
 /**
- * C: how far what a provider says of its space can be relied on, in [0, 1]: the least of
+ * C: how far what a provider says of its space can be relied on, in [0.01, 1]: the least of
  * - the share of writes that it took while it said it had room,
  * - the bytes it says are used, of those that are stored there: with less it cannot hold them,
  * - the free space it tells monitors against what it tells the gateway.
  *
- * What is stored is counted as the era opens; what is used, before and after, so that neither writes nor deletes in between look like a lie.
+ * What is stored is counted as the era opens; what is used, before and after, so that neither writes nor deletes in between look like a lie:
+ * where nothing was said before, nothing can be compared.
  * @param former of the era before
  * @param monitorsFree median of what monitors were told, in bytes
  * @returns undefined when nothing is known
@@ -29,17 +34,17 @@ export function capacityHonesty(
   const parts = [taken(observed), used(observed, former), told(observed, monitorsFree)].filter(
     (part) => part !== undefined,
   );
-  return parts.length === 0 ? undefined : Math.min(...parts);
+  return parts.length === 0 ? undefined : Math.max(HONESTY_MIN, Math.min(...parts));
 }
 
 function taken({ writes, refusedWithSpace }: Observed): number | undefined {
   const asked = writes + refusedWithSpace;
-  return asked === 0 ? undefined : writes / asked;
+  return asked === 0 ? undefined : (writes + PRIOR_WRITES) / (asked + PRIOR_WRITES);
 }
 
 function used({ storedBytes, space }: Observed, former: Observed | undefined): number | undefined {
-  const claims = [space, former?.space].flatMap((said) => (said ? [said.capacity - said.free] : []));
-  if (claims.length === 0) return undefined;
+  if (former?.space === undefined) return undefined;
+  const claims = [space ?? former.space, former.space].map((said) => said.capacity - said.free);
   const claimed = Math.max(0, ...claims);
   return claimed >= storedBytes * (1 - USED_TOLERANCE) - USED_SLACK_BYTES ? 1 : claimed / storedBytes;
 }

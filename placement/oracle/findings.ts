@@ -3,11 +3,14 @@ import type { PartyId } from '../network/identity.ts';
 import type { Finding } from '../network/messages.ts';
 import type { ProviderId } from '../types.ts';
 import { checkAudit, type AuditTarget, type CheckedAudit } from './evidence.ts';
-import { independentGroups, order, type Group } from './groups.ts';
+import { independentGroups, marksSince, order, type Group } from './groups.ts';
+import { plausible } from './plausible.ts';
 import type { LoggedAssignment, MonitorRecord, NetworkState, VerifiedReport } from './types.ts';
 
 /** One audit that a monitor reported of a target it was given. */
 export interface AuditReport extends CheckedAudit {
+  /** Place in the task's targets. */
+  readonly target: number;
   /** What the monitor says, in its own word. */
   readonly claim: Finding['audits'][number]['outcome'];
 }
@@ -37,6 +40,8 @@ export interface EraFindings {
   readonly groups: readonly Group[];
   readonly byProvider: ReadonlyMap<ProviderId, readonly MonitorFinding[]>;
   readonly byMonitor: ReadonlyMap<PartyId, readonly MonitorFinding[]>;
+  /** What was given to each monitor whose report counts. */
+  readonly given: ReadonlyMap<PartyId, LoggedAssignment['tasks']>;
 }
 
 /**
@@ -46,11 +51,12 @@ export interface EraFindings {
 export function eraFindings(state: NetworkState): EraFindings {
   if (state.open === undefined) throw new NetworkError('Conflict', 'no era is open');
   const monitors = activeMonitors(state);
-  const all = countedReports(state).flatMap(({ monitor, report, assignment }) =>
+  const reports = countedReports(state);
+  const all = reports.flatMap(({ monitor, report, assignment }) =>
     assignedFindings(state, assignment, report.findings).map(([finding, targets]) => ({
       monitor,
       provider: finding.provider,
-      finding,
+      finding: plausible(finding, targets.length),
       audits: checkAudits(state, monitor, finding, targets),
       assigned: targets.filter(({ canary, removed }) => canary === undefined && !removed).length,
     })),
@@ -63,6 +69,7 @@ export function eraFindings(state: NetworkState): EraFindings {
     groups: independentGroups(monitors),
     byProvider: Map.groupBy(findings, ({ provider }) => provider),
     byMonitor: Map.groupBy(findings, ({ monitor }) => monitor.id),
+    given: new Map(reports.map(({ monitor, assignment }) => [monitor.id, assignment.tasks])),
   };
 }
 
@@ -79,9 +86,14 @@ function lateMonitors(findings: readonly Omit<MonitorFinding, 'timed'>[]): Set<P
 
 /** Of the audits in which the provider was reached, the share late or without an answer; undefined when it never was. */
 export function lateShare(audits: readonly AuditReport[]): number | undefined {
-  const reached = audits.filter(({ finding }) => finding !== 'nothing' && finding !== 'unreachable');
+  const reached = reachedOf(audits);
   const late = reached.filter(({ finding }) => finding === 'late' || finding === 'silent');
   return reached.length === 0 ? undefined : late.length / reached.length;
+}
+
+/** Those in which the provider was there. */
+export function reachedOf(audits: readonly AuditReport[]): readonly AuditReport[] {
+  return audits.filter(({ finding }) => finding !== 'nothing' && finding !== 'unreachable');
 }
 
 /**
@@ -113,9 +125,16 @@ function countedReports(state: NetworkState): {
   });
 }
 
-function activeMonitors(state: NetworkState): MonitorRecord[] {
-  return Object.values(state.monitors)
-    .filter((monitor) => monitor.state === 'active')
+/** With the marks that they reported under; who has stated others since, and waits for approval, is heard of what it reported before. */
+function activeMonitors({ monitors, open }: NetworkState): MonitorRecord[] {
+  return Object.values(monitors)
+    .filter(({ id, state }) => state === 'active' || (state === 'applied' && open?.reports[id] !== undefined))
+    .map((monitor) => {
+      const marks = open?.reports[monitor.id]?.marks;
+      if (marks === undefined) return monitor;
+      const { operator, networkPrefix, asn } = marks;
+      return { ...monitor, operator, networkPrefix, asn, marksSince: marksSince(marks) };
+    })
     .sort((a, b) => order(a.id, b.id));
 }
 
@@ -154,7 +173,8 @@ function checkAudits(
   const challenge = { beacon, era, provider: finding.provider, monitor: monitor.id };
   const audits = finding.audits.flatMap((audit) => {
     const target = targets[audit.target];
-    return target === undefined ? [] : [{ ...checkAudit(challenge, target, audit), claim: audit.outcome }];
+    if (target === undefined) return [];
+    return [{ ...checkAudit(challenge, target, audit), target: audit.target, claim: audit.outcome }];
   });
   checked.set(finding, { targets, beacon, audits });
   return audits;

@@ -1,8 +1,8 @@
-import { digestQuantile, mergeDigests } from '../network/latencyDigest.ts';
+import { digestQuantile } from '../network/latencyDigest.ts';
 import type { PartyId } from '../network/identity.ts';
 import type { Location } from '../network/messages.ts';
-import { quantile } from './aggregate.ts';
-import { lateShare, type MonitorFinding } from './findings.ts';
+import { medianOf, quantile } from './aggregate.ts';
+import { lateShare, reachedOf, type MonitorFinding } from './findings.ts';
 import type { Group } from './groups.ts';
 import { refutesLocation } from './location.ts';
 import { tidy } from './tidy.ts';
@@ -22,6 +22,8 @@ export interface GroupFinding {
   readonly reached: number | undefined;
   readonly unproven: number | undefined;
   readonly located: boolean;
+  /** More than half of its members that can tell say that the provider is not where it claims to be. */
+  readonly refuted: boolean;
   readonly locationRefutedBy: readonly PartyId[];
 }
 
@@ -38,55 +40,45 @@ export function groupFindings(
   });
 }
 
+/**
+ * By the median of its members, each with one voice for each measure: counts are a member's own word, and a sum would be his who names the
+ * largest.
+ */
 function combine(
   name: string,
   members: readonly MonitorFinding[],
   claimed: Location | undefined,
 ): GroupFinding {
-  const findings = members.map(({ finding }) => finding);
-  const latency = mergeDigests(findings.map((finding) => finding.latency));
-  const throughput = findings.flatMap((finding) => finding.throughput);
-  const free = findings.flatMap(({ space }) => (space === undefined ? [] : [space.free]));
+  const median = (of: (member: MonitorFinding) => number | undefined): number | undefined =>
+    tidyOrNone(medianOf(members.flatMap((member) => of(member) ?? [])));
   return {
     name,
     monitors: members.map(({ monitor }) => monitor.id),
-    answered: share(
-      sum(findings, ({ answered }) => answered),
-      sum(findings, ({ probes }) => probes),
-    ),
-    p50Ms: tidyOrNone(digestQuantile(latency, 0.5)),
-    p99Ms: tidyOrNone(digestQuantile(latency, 0.99)),
-    bytesPerSecond: quantile(throughput, 0.05),
-    free: quantile(free, 0.5),
-    ...possession(members),
+    answered: median(({ finding }) => share(finding.answered, finding.probes)),
+    p50Ms: median(({ finding }) => digestQuantile(finding.latency, 0.5)),
+    p99Ms: median(({ finding }) => digestQuantile(finding.latency, 0.99)),
+    bytesPerSecond: median(({ finding }) => quantile(finding.throughput, 0.05)),
+    free: median(({ finding }) => finding.space?.free),
+    reached: median(({ audits, assigned }) => share(reachedOf(audits).length, assigned)),
+    unproven: median(({ audits, timed }) => (timed ? lateShare(audits) : undefined)),
     ...location(members, claimed),
-  };
-}
-
-function possession(members: readonly MonitorFinding[]): Pick<GroupFinding, 'reached' | 'unproven'> {
-  const audits = members.flatMap((member) => member.audits);
-  const reached = audits.filter(({ finding }) => finding !== 'nothing' && finding !== 'unreachable').length;
-  return {
-    reached: share(
-      reached,
-      sum(members, ({ assigned }) => assigned),
-    ),
-    unproven: lateShare(members.filter(({ timed }) => timed).flatMap((member) => member.audits)),
   };
 }
 
 function location(
   members: readonly MonitorFinding[],
   claimed: Location | undefined,
-): Pick<GroupFinding, 'located' | 'locationRefutedBy'> {
+): Pick<GroupFinding, 'located' | 'refuted' | 'locationRefutedBy'> {
   const located = members.flatMap(({ monitor, finding: { rttMinMs } }) =>
     claimed === undefined || monitor.location === undefined || rttMinMs === undefined
       ? []
       : [{ id: monitor.id, refutes: refutesLocation(monitor.location, claimed, rttMinMs) }],
   );
+  const refuting = located.filter(({ refutes }) => refutes);
   return {
     located: located.length > 0,
-    locationRefutedBy: located.filter(({ refutes }) => refutes).map(({ id }) => id),
+    refuted: 2 * refuting.length > located.length,
+    locationRefutedBy: refuting.map(({ id }) => id),
   };
 }
 
@@ -96,8 +88,4 @@ function tidyOrNone(value: number | undefined): number | undefined {
 
 function share(part: number, whole: number): number | undefined {
   return whole === 0 ? undefined : part / whole;
-}
-
-function sum<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
 }

@@ -3,46 +3,50 @@ import type { MonitorRecord } from './types.ts';
 
 /** Monitors that may be one party. */
 export interface Group {
-  /** Its operators, sorted and joined by +: no other group has one of them. */
+  /** The operators that are its own, sorted and joined by +: no other group has one of them. */
   readonly name: string;
   /** In order of id. */
   readonly monitors: readonly PartyId[];
 }
 
-type Marks = Pick<MonitorRecord, 'id' | 'operator' | 'networkPrefix' | 'asn'>;
+type Marks = Pick<MonitorRecord, 'id' | 'operator' | 'networkPrefix' | 'asn'> &
+  Partial<Pick<MonitorRecord, 'registeredAt' | 'marksSince'>>;
 
-/**
- * Independent groups: monitors that share an operator, a network prefix or an ASN are one, and so are those that a chain of such ties
- * joins. In order of name.
- */
-export function independentGroups(monitors: readonly Marks[]): Group[] {
-  const roots = new Map<string, string>();
-  const rootOf = (mark: string): string => {
-    let root = mark;
-    for (let above = roots.get(root); above !== undefined; above = roots.get(root)) root = above;
-    for (let at = mark; at !== root;) {
-      const above = roots.get(at)!;
-      roots.set(at, root);
-      at = above;
-    }
-    return root;
-  };
-  for (const { operator, networkPrefix, asn } of monitors) {
-    const others = [`prefix ${networkPrefix}`, ...(asn === undefined ? [] : [`asn ${asn}`])];
-    for (const mark of others) {
-      const [one, other] = [rootOf(`operator ${operator}`), rootOf(mark)];
-      if (one !== other) roots.set(one, other);
-    }
-  }
-  const members = Map.groupBy(monitors, ({ operator }) => rootOf(`operator ${operator}`));
-  return [...members.values()].map(groupOf).sort((a, b) => order(a.name, b.name));
+/** Since when its marks count. */
+export function marksSince({
+  marksSince: since,
+  registeredAt = 0,
+}: Partial<Pick<MonitorRecord, 'registeredAt' | 'marksSince'>>): number {
+  return since ?? registeredAt;
 }
 
-function groupOf(members: readonly Marks[]): Group {
-  return {
-    name: [...new Set(members.map(({ operator }) => operator))].sort().join('+'),
-    monitors: members.map(({ id }) => id).sort(),
-  };
+/**
+ * Independent groups: who shares an operator, a network prefix or an ASN with monitors that were there before joins their group, the earliest
+ * where there are several, and brings to it the marks that were nobody's. No newcomer makes two groups one: whoever claims the marks of
+ * others gets no further than into one of their groups. In order of name.
+ */
+export function independentGroups(monitors: readonly Marks[]): Group[] {
+  const groups: { readonly operators: string[]; readonly monitors: PartyId[] }[] = [];
+  const owners = new Map<string, number>();
+  const inOrder = [...monitors].sort((a, b) => marksSince(a) - marksSince(b) || order(a.id, b.id));
+  for (const monitor of inOrder) {
+    const marks = marksOf(monitor);
+    const known = marks.flatMap((mark) => owners.get(mark) ?? []);
+    const at = known.length === 0 ? groups.push({ operators: [], monitors: [] }) - 1 : Math.min(...known);
+    if (!owners.has(marks[0])) groups[at]!.operators.push(monitor.operator);
+    for (const mark of marks) if (!owners.has(mark)) owners.set(mark, at);
+    groups[at]!.monitors.push(monitor.id);
+  }
+  return groups
+    .map(({ operators, monitors: members }) => ({
+      name: operators.sort().join('+'),
+      monitors: members.sort(),
+    }))
+    .sort((a, b) => order(a.name, b.name));
+}
+
+function marksOf({ operator, networkPrefix, asn }: Marks): [string, ...string[]] {
+  return [`operator ${operator}`, `prefix ${networkPrefix}`, ...(asn === undefined ? [] : [`asn ${asn}`])];
 }
 
 /** By code unit: the same everywhere, whatever the locale. */

@@ -2,7 +2,7 @@ import type { PartyId } from '../network/identity.ts';
 import type { ProviderId } from '../types.ts';
 import type { EraFindings, MonitorFinding } from './findings.ts';
 import { tidy } from './tidy.ts';
-import type { MonitorRecord, MonitorVerdict, NetworkState, OracleParameters } from './types.ts';
+import type { EraVerdict, MonitorRecord, MonitorVerdict, NetworkState, OracleParameters } from './types.ts';
 
 /** Fewer canaries than this remove nobody, where the window holds as many. */
 const CANARIES_MIN = 10;
@@ -12,14 +12,19 @@ const AGREEMENTS = 8;
 const GOOD_FROM = 0.9;
 
 /** Verdicts on all monitors that were active, in order of id. */
-export function judgeMonitors(state: NetworkState, findings: EraFindings): MonitorVerdict[] {
+export function judgeMonitors(
+  state: NetworkState,
+  findings: EraFindings,
+  verdicts: readonly Pick<EraVerdict, 'provider' | 'decision'>[],
+): MonitorVerdict[] {
+  const decisions = new Map(verdicts.map(({ provider, decision }) => [provider, decision]));
   const agreements = agreementsOf(findings);
   return findings.monitors.map((monitor) => {
     const report = state.open?.reports[monitor.id];
     return judge(
       monitor,
       report,
-      findings.byMonitor.get(monitor.id) ?? [],
+      workOf(findings, monitor.id, decisions),
       agreements.get(monitor.id),
       state.parameters,
     );
@@ -29,11 +34,11 @@ export function judgeMonitors(state: NetworkState, findings: EraFindings): Monit
 function judge(
   monitor: MonitorRecord,
   report: { readonly connected: boolean } | undefined,
-  findings: readonly MonitorFinding[],
+  { canaries: told, share }: Work,
   agreement: number | undefined,
   { canary }: OracleParameters,
 ): MonitorVerdict {
-  const canaries = [...monitor.canaries, ...canariesOf(findings)].slice(-canary.window);
+  const canaries = [...monitor.canaries, ...told].slice(-canary.window);
   const agreements = [...monitor.agreements, ...(agreement === undefined ? [] : [agreement])].slice(
     -AGREEMENTS,
   );
@@ -49,10 +54,13 @@ function judge(
     connected: report?.connected ?? false,
     canaryAccuracy: accuracy,
     agreement,
+    work: share,
     state: removed ? 'removed' : monitor.state,
     reason: removed
       ? `removed: ${right} of its last ${canaries.length} canaries reported right, and ${canary.accuracyMin} is the least share`
-      : reasonOf(report, agreements),
+      : monitor.state === 'applied'
+        ? monitor.reason
+        : reasonOf(report, agreements),
     canaries,
     agreements,
   };
@@ -74,11 +82,40 @@ function agreesByChance(agreements: readonly number[]): boolean {
   return agreements.length >= AGREEMENTS && agreements.reduce((sum, each) => sum + each, 0) <= 0;
 }
 
-/** Its canaries of this era, right or not. A report that its evidence does not bear out is as bad as a wrong canary. */
-function canariesOf(findings: readonly MonitorFinding[]): boolean[] {
-  return findings.flatMap(({ audits }) =>
-    audits.flatMap((audit) => audit.canary ?? (audit.false ? false : [])),
-  );
+interface Work {
+  /** Its canaries of this era, right or not. */
+  readonly canaries: readonly boolean[];
+  /** Share of the audits given to it that it has done; undefined where none were given. */
+  readonly share: number | undefined;
+}
+
+/**
+ * What a monitor made of what it was given. A report that its evidence does not bear out is as bad as a wrong canary, and so is a canary that
+ * it does not report at all, at a provider that was up. An audit is done when the provider's signature shows it; that there was no answer is
+ * accepted of a provider that was not decided 'up'.
+ */
+function workOf(
+  { byMonitor, given }: EraFindings,
+  monitor: PartyId,
+  decisions: ReadonlyMap<ProviderId, EraVerdict['decision']>,
+): Work {
+  const findings = new Map(byMonitor.get(monitor)?.map((finding) => [finding.provider, finding]));
+  const canaries: boolean[] = [];
+  let [asked, done] = [0, 0];
+  for (const { provider, targets } of given.get(monitor) ?? []) {
+    const decision = decisions.get(provider);
+    if (decision === undefined) continue;
+    const audits = new Map(findings.get(provider)?.audits.map((audit) => [audit.target, audit]));
+    for (const [place, target] of targets.entries()) {
+      const audit = audits.get(place);
+      asked++;
+      if (audit !== undefined && !audit.false && (audit.signed || decision !== 'up')) done++;
+      const skipped = audit === undefined && target.canary !== undefined && decision === 'up';
+      const right = audit?.canary ?? (audit?.false || skipped ? false : undefined);
+      if (right !== undefined) canaries.push(right);
+    }
+  }
+  return { canaries, share: asked === 0 ? undefined : tidy(done / asked) };
 }
 
 /**

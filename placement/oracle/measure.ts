@@ -25,6 +25,8 @@ export interface Measurement {
   /** Audits in which the provider was reached, and how many of them it failed to prove possession in time: medians, not counts. */
   readonly reached: number;
   readonly unproven: number;
+  /** It was there, and no challenge was given out: who holds nothing has nothing to prove. */
+  readonly idle: boolean;
   readonly audits: EraVerdict['audits'];
   readonly locationRefutedBy: readonly PartyId[];
   /** By a majority of groups. */
@@ -49,8 +51,10 @@ export function measure(
   const assigned = findings.reduce((sum, finding) => sum + finding.assigned, 0);
   const unproven = median((group) => group.unproven);
   const reached = unproven === undefined ? 0 : assigned * (median((group) => group.reached) ?? 0);
+  const decision = decide(probing, audits, parameters);
   return {
-    decision: decide(probing, audits, parameters),
+    decision,
+    idle: decision === 'up' && assigned === 0,
     groups: verdictGroups(groups, dropped, parameters),
     probed: probing.length,
     availability: median((group) => group.answered),
@@ -137,9 +141,9 @@ function judgeLocation(
   { groupsMin }: Medians,
 ): Pick<Measurement, 'locationRefuted' | 'locationRefutedBy'> {
   const located = groups.filter((group) => group.located).length;
-  const refuting = groups.filter(({ locationRefutedBy }) => locationRefutedBy.length > 0);
+  const refuting = groups.filter(({ refuted }) => refuted);
   return {
-    locationRefutedBy: refuting.flatMap(({ locationRefutedBy }) => locationRefutedBy),
+    locationRefutedBy: groups.flatMap(({ locationRefutedBy }) => locationRefutedBy),
     locationRefuted: located >= groupsMin && 2 * refuting.length > located,
   };
 }

@@ -48,13 +48,14 @@ export interface Fading {
 
 /**
  * Adds an era's audits. Its order of audits does not matter: each weighs the mean of what the era's places weigh. Signed failures are
- * remembered for a thousand audits. Lateness, which a bad hour of the network can bring about, fades as quickly as other measurements; a
- * provider begins without any.
+ * remembered for a thousand audits. Lateness, which a bad hour of the network can bring about, fades as quickly as other measurements, and
+ * also where nothing is asked: a provider whose shards have left could never show that it is well again. It begins without any.
  */
 export function addAudits(former: Evidence, era: Measurement, { elapsedMs, halfLifeMs }: Fading): Evidence {
   const { passed, wrong, missing } = era.audits;
   const hard = add(former, passed, wrong + missing);
-  const timely = era.reached > 0 ? 1 - era.unproven / era.reached : undefined;
+  const measured = era.reached > 0 ? 1 - era.unproven / era.reached : undefined;
+  const timely = measured ?? (era.idle ? 1 : undefined);
   return {
     ...hard,
     audits: former.audits + passed,

@@ -9,7 +9,7 @@ import { measure, type Measurement } from './measure.ts';
 import { movingAverage, scoreOf } from './product.ts';
 import { reasonOf } from './reason.ts';
 import { addAudits, integrityOf, type Integrity } from './reputation.ts';
-import { rememberSilence, silentShare } from './silence.ts';
+import { fadeSilence, rememberSilence, silentShare } from './silence.ts';
 import { nextStanding } from './standing.ts';
 import { tidy } from './tidy.ts';
 import type {
@@ -50,7 +50,7 @@ export function scoreEra(state: NetworkState, closedAt: number): EraOutcome {
     era: state.open.era,
     beacon: state.beacon,
     providers,
-    monitors: judgeMonitors(state, findings),
+    monitors: judgeMonitors(state, findings, providers),
   };
 }
 
@@ -72,12 +72,11 @@ function judgeProvider(
   const findings = era.byProvider.get(provider.id) ?? [];
   const groups = groupFindings(era.groups, findings, provider.description.location);
   const measurement = measure(groups, findings, parameters);
-  const evidence = addAudits(provider, measurement, {
-    elapsedMs: close.elapsedMs,
-    halfLifeMs: parameters.halfLifeMs.placement,
-  });
-  const silence = rememberSilence(provider.silence, findings, measurement.groups);
-  const silent = silentShare(silence, measurement.groups, parameters);
+  const fading = { elapsedMs: close.elapsedMs, halfLifeMs: parameters.halfLifeMs.placement };
+  const evidence = addAudits(provider, measurement, fading);
+  const remembered = rememberSilence(provider.silence, findings, era.groups);
+  const silence = measurement.idle ? fadeSilence(remembered, fading) : remembered;
+  const silent = silentShare(silence, era.groups, parameters);
   const integrity = integrityOf({ ...evidence, vetted: provider.vetted }, silent, parameters);
   const components = componentsOf(provider, measurement, integrity, seen, parameters);
   const score = scoreNow(components, measurement, integrity);

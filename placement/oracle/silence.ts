@@ -1,23 +1,26 @@
 import type { PartyId } from '../network/identity.ts';
-import { committeeMedian, type Vote } from './aggregate.ts';
-import type { MonitorFinding } from './findings.ts';
+import { committeeMedian, medianOf, type Vote } from './aggregate.ts';
+import { reachedOf, type MonitorFinding } from './findings.ts';
+import type { Group } from './groups.ts';
+import type { Fading } from './reputation.ts';
 import { tidy } from './tidy.ts';
-import type { EraVerdict, OracleParameters, Silence } from './types.ts';
+import type { OracleParameters, Silence } from './types.ts';
 
 /** Fading per challenge: a monitor remembers its last hundred at a provider, since in one era it makes but a few. */
 const FADING = 0.99;
-/** Challenges without which a group says nothing about silence. */
+/** Challenges without which a monitor says nothing about silence. */
 const ASKED_MIN = 20;
 
 /**
  * Challenges that each monitor made while the provider was there, and those that it left unanswered. A provider that has lost data and signs
  * no denial is found out by this alone, and three challenges of an era are too few for a median to see it.
- * @param findings of this era; monitors that are no more among the groups are forgotten
+ * @param findings of this era: of the committee that was drawn for the provider
+ * @param groups of all active monitors; who is no more among them is forgotten
  */
 export function rememberSilence(
   former: Silence,
   findings: readonly MonitorFinding[],
-  groups: EraVerdict['groups'],
+  groups: readonly Group[],
 ): Silence {
   const known = new Set(groups.flatMap(({ monitors }) => monitors));
   const next: Record<PartyId, { asked: number; silent: number }> = {};
@@ -25,7 +28,7 @@ export function rememberSilence(
     if (known.has(monitor)) next[monitor] = { asked, silent };
   }
   for (const { monitor, audits, timed } of findings) {
-    const reached = audits.filter(({ finding }) => finding !== 'nothing' && finding !== 'unreachable').length;
+    const reached = reachedOf(audits).length;
     if (!timed || reached === 0) continue;
     const silent = audits.filter(({ finding }) => finding === 'silent').length;
     const before = next[monitor.id] ?? { asked: 0, silent: 0 };
@@ -38,17 +41,31 @@ export function rememberSilence(
   return next;
 }
 
-/** Share of challenges left unanswered, by the committee's median; undefined where too few groups know enough. */
+/** What is remembered fades with time where nothing was asked: below the least number of challenges, nothing is known any more. */
+export function fadeSilence(silence: Silence, { elapsedMs, halfLifeMs }: Fading): Silence {
+  const faded = 2 ** (-elapsedMs / halfLifeMs);
+  return Object.fromEntries(
+    Object.entries(silence).map(([monitor, { asked, silent }]) => [
+      monitor,
+      { asked: tidy(asked * faded), silent: tidy(silent * faded) },
+    ]),
+  );
+}
+
+/**
+ * Share of challenges left unanswered, by the median of all groups, each by the median of its members; undefined where too few groups know
+ * enough.
+ * @param groups of all active monitors, drawn in this era or not
+ */
 export function silentShare(
   silence: Silence,
-  groups: EraVerdict['groups'],
+  groups: readonly Group[],
   { groupsMin, groupWeightMax }: Pick<OracleParameters, 'groupsMin' | 'groupWeightMax'>,
 ): number | undefined {
   const votes = groups.flatMap(({ monitors }): Vote[] => {
-    const members = monitors.flatMap((id) => silence[id] ?? []);
-    const asked = members.reduce((sum, one) => sum + one.asked, 0);
-    const silent = members.reduce((sum, one) => sum + one.silent, 0);
-    return asked < ASKED_MIN ? [] : [{ value: silent / asked, size: monitors.length }];
+    const knowing = monitors.flatMap((id) => silence[id] ?? []).filter(({ asked }) => asked >= ASKED_MIN);
+    const value = medianOf(knowing.map(({ asked, silent }) => silent / asked));
+    return value === undefined ? [] : [{ value, size: knowing.length }];
   });
   if (votes.length < groupsMin) return undefined;
   const share = committeeMedian(votes, groupWeightMax);

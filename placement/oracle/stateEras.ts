@@ -2,6 +2,7 @@ import { isPreimage } from '../network/beacon.ts';
 import { NetworkError } from '../network/errors.ts';
 import { observationSchema, reportSchema, type Report } from '../network/messages.ts';
 import { openStatement } from '../network/signed.ts';
+import { marksSince } from './groups.ts';
 import { monitorOf } from './stateMonitors.ts';
 import { checkAddressee, checkNewer, providerOf } from './stateProviders.ts';
 import type {
@@ -68,6 +69,12 @@ export function takeReport(state: NetworkState, { statement }: RecordOf<'report'
     monitor: signer,
     connected: checked > 0 && reached <= checked && 2 * reached >= checked,
     reveal: value.reveal,
+    marks: {
+      operator: monitor.operator,
+      networkPrefix: monitor.networkPrefix,
+      asn: monitor.asn,
+      marksSince: marksSince(monitor),
+    },
     findings: value.findings,
   };
   return {

@@ -2,6 +2,7 @@ import { NetworkError } from '../network/errors.ts';
 import { hyperNodeRegistrationSchema } from '../network/messages.ts';
 import { openStatement } from '../network/signed.ts';
 import type { PartyId } from '../network/identity.ts';
+import { marksSince } from './groups.ts';
 import { checkAddressee, checkNewer } from './stateProviders.ts';
 import type { LogRecord, MonitorRecord, NetworkState } from './types.ts';
 
@@ -19,7 +20,9 @@ export function registerMonitor(
   checkAddressee(state, value.gateway);
   const former = state.monitors[signer];
   checkNewer(former?.statedAt, value.at);
-  const admitted = approved && (former === undefined || former.state === 'applied');
+  const sameMarks = former !== undefined && hasMarks(former, value);
+  const standing = standingOf(former, { approved, sameMarks });
+  const admitted = approved && standing.state === 'active';
   const sameChain = former?.beaconTip === value.beaconTip;
   const monitor: MonitorRecord = {
     id: signer,
@@ -29,8 +32,8 @@ export function registerMonitor(
     asn: value.asn,
     location: value.location,
     registeredAt: former?.registeredAt ?? at,
-    state: admitted ? 'active' : (former?.state ?? 'applied'),
-    reason: admitted ? 'admitted' : (former?.reason ?? 'waits for the operator to approve it'),
+    marksSince: sameMarks && !(admitted && former.state === 'applied') ? marksSince(former) : at,
+    ...standing,
     statedAt: value.at,
     beaconTip: value.beaconTip,
     beaconValue: former !== undefined && sameChain ? former.beaconValue : value.beaconTip,
@@ -42,9 +45,35 @@ export function registerMonitor(
   return sameChain ? changed : withoutPromise(changed, signer);
 }
 
+type Marks = Pick<MonitorRecord, 'operator' | 'networkPrefix' | 'asn'>;
+
+function hasMarks(former: MonitorRecord, { operator, networkPrefix, asn }: Partial<Marks>): boolean {
+  return former.operator === operator && former.networkPrefix === networkPrefix && former.asn === asn;
+}
+
+/**
+ * Other marks are another party's word: they wait for approval as an applicant does, or whoever was approved once could claim what belongs to
+ * others and speak in their group.
+ */
+function standingOf(
+  former: MonitorRecord | undefined,
+  { approved, sameMarks }: { readonly approved: boolean; readonly sameMarks: boolean },
+): Pick<MonitorRecord, 'state' | 'reason'> {
+  if (former === undefined || former.state === 'applied') {
+    if (approved) return { state: 'active', reason: 'admitted' };
+    return { state: 'applied', reason: former?.reason ?? 'waits for the operator to approve it' };
+  }
+  if (former.state === 'removed' || sameMarks) return { state: former.state, reason: former.reason };
+  if (approved) return { state: 'active', reason: 'admitted with another operator, prefix or ASN' };
+  return {
+    state: 'applied',
+    reason: 'states another operator, prefix or ASN: waits for the operator to approve it',
+  };
+}
+
 export function commandMonitor(
   state: NetworkState,
-  { monitor: id, command }: RecordOf<'hypernode-command'>,
+  { at, monitor: id, command }: RecordOf<'hypernode-command'>,
 ): NetworkState {
   const monitor = monitorOf(state, id);
   if (command === 'remove') {
@@ -54,6 +83,7 @@ export function commandMonitor(
   if (monitor.state === 'active') throw new NetworkError('Conflict', `monitor ${id} is active already`);
   return withMonitor(state, {
     ...monitor,
+    marksSince: at,
     state: 'active',
     reason: 'approved by the operator',
     canaries: [],

@@ -37,7 +37,7 @@ const TRANSITIONS: Readonly<
   suspended: { drain: 'exiting', exit: 'exiting', readmit: 'vetting' },
   exiting: { gone: 'gone' },
   gone: { readmit: 'vetting' },
-  disqualified: { readmit: 'vetting' },
+  disqualified: { drain: 'exiting', exit: 'exiting', readmit: 'vetting' },
 };
 
 const REASONS: Readonly<Record<ProviderCommand, string>> = {

@@ -103,6 +103,8 @@ export interface MonitorVerdict {
   readonly canaryAccuracy: number | undefined;
   /** Correlated Agreement of this era: P(match on the shared task) − P(match on unrelated tasks). */
   readonly agreement: number | undefined;
+  /** Share of the audits given to it that its report bears out (see honesty.ts); undefined: none were given, or it did not report. */
+  readonly work?: number | undefined;
   readonly state: MonitorState;
   readonly reason: string;
   /** What the state takes over: its last canaries and agreements, newest last. */
@@ -175,7 +177,16 @@ export type LogRecord = { readonly at: number } & (
     }
   /** statement: Signed 'report' */
   | { readonly kind: 'report'; readonly statement: Signed }
-  | { readonly kind: 'assignments'; readonly era: number; readonly assignments: readonly LoggedAssignment[] }
+  | {
+      readonly kind: 'assignments';
+      readonly era: number;
+      readonly assignments: readonly LoggedAssignment[];
+      /**
+       * What the order of the samples was drawn with, beside the beacon: BLAKE3('shardway sampling ' ‖ the gateway's next reveal, or a preimage
+       * of it). Absent in older logs.
+       */
+      readonly sampling?: string;
+    }
   /** statement: Signed 'observation' by the gateway */
   | { readonly kind: 'observation'; readonly statement: Signed }
   | { readonly kind: 'era-closed'; readonly era: number; readonly outcome: EraOutcome }
@@ -237,6 +248,8 @@ export interface MonitorRecord {
   readonly asn: number | undefined;
   readonly location: Location | undefined;
   readonly registeredAt: number;
+  /** Since when its operator, prefix and ASN count: they were stated, and approved. Undefined: since it registered. */
+  readonly marksSince?: number;
   readonly state: MonitorState;
   readonly reason: string;
   /** `at` of its last logged statement: an older one is a replay. */
@@ -250,6 +263,9 @@ export interface MonitorRecord {
   readonly agreements: readonly number[];
   readonly last: MonitorVerdict | undefined;
 }
+
+/** What monitors of one party have in common. */
+export type MonitorMarks = Pick<MonitorRecord, 'operator' | 'networkPrefix' | 'asn' | 'marksSince'>;
 
 /** The fold of the log. Plain data: it can be saved as JSON. */
 export interface NetworkState {
@@ -292,6 +308,8 @@ export interface VerifiedReport {
   /** Its own connectivity check passed: at least half of what it tried answered. Otherwise its findings do not count. */
   readonly connected: boolean;
   readonly reveal: string;
+  /** By which it is grouped: those of its monitor when it came, whatever the monitor states later. */
+  readonly marks?: MonitorMarks;
   readonly findings: readonly Finding[];
 }
 

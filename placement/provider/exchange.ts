@@ -1,5 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Connections } from '../connections.ts';
 import type { DaemonLimits } from './limits.ts';
+import { routeOf } from './route.ts';
 import type { SlowPeers, Transfer } from './slowPeers.ts';
 
 /** Handed to a socket at once: one that takes none of it for a whole window is too slow. */
@@ -13,6 +15,7 @@ export class Exchange {
   readonly request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #limits: DaemonLimits;
+  readonly #connections: Connections;
   readonly #transfer: Transfer;
   readonly #closed = new AbortController();
   /** The peer sends its body only when it is told to. */
@@ -21,16 +24,25 @@ export class Exchange {
   constructor(
     request: IncomingMessage,
     response: ServerResponse,
-    options: { readonly peers: SlowPeers; readonly limits: DaemonLimits; readonly expectsContinue: boolean },
+    options: {
+      readonly peers: SlowPeers;
+      readonly connections: Connections;
+      readonly limits: DaemonLimits;
+      readonly expectsContinue: boolean;
+    },
   ) {
     this.request = request;
     this.#response = response;
     this.#limits = options.limits;
+    this.#connections = options.connections;
     this.#continueOwed = options.expectsContinue;
     this.#transfer = options.peers.begin(() => request.socket.destroy());
     request.on('error', () => undefined);
     response.on('error', () => undefined);
+    const { socket } = request;
+    this.#connections.busy(socket);
     response.once('close', () => {
+      this.#connections.idle(socket);
       options.peers.end(this.#transfer);
       this.#closed.abort(CLOSED);
     });
@@ -44,6 +56,7 @@ export class Exchange {
   /** The sender is known, and waits for others itself. */
   bePatient(): void {
     this.#transfer.bePatient();
+    this.#connections.know(this.request.socket);
   }
 
   /** The body as it comes; not reading on holds up the peer. Rejects when the peer goes away. */
@@ -71,8 +84,11 @@ export class Exchange {
     const unread = this.#bodyUnread();
     let length = 0;
     for (const part of parts) length += part.length;
+    const { socket } = this.request;
+    if (status < 300) this.#noteGrant();
     response.writeHead(status, {
       ...headers,
+      ...(this.#connections.isKnown(socket) ? {} : { 'keep-alive': this.#strangerIdle }),
       ...(status === 204 ? {} : { 'content-length': length }),
       ...(unread ? { connection: 'close' } : {}),
     });
@@ -84,6 +100,17 @@ export class Exchange {
     this.#transfer.waiting();
     response.end();
     await promise;
+  }
+
+  /** All that is done here but a hello is done for the holder of a grant only. */
+  #noteGrant(): void {
+    const { socket, method = '', url = '' } = this.request;
+    if (this.#connections.isKnown(socket) || routeOf(method, url).op === 'hello') return;
+    this.#connections.know(socket);
+  }
+
+  get #strangerIdle(): string {
+    return `timeout=${Math.floor(this.#limits.strangerIdleMs / 1000)}`;
   }
 
   #bodyUnread(): boolean {

@@ -7,6 +7,10 @@ export interface DaemonLimits {
   /** An idle connection is kept this long. */
   readonly keepAliveMs: number;
   readonly connectionsMax: number;
+  /** Of them from one address (IPv6: one /64); a gateway's own pool is a quarter of it. */
+  readonly addressConnectionsMax: number;
+  /** An idle connection on which no grant was good is kept this long. */
+  readonly strangerIdleMs: number;
   /** Requests under way; beyond it 503 at once. */
   readonly requestsMax: number;
   /** A peer that sends or takes less than this over a window is cut; only time in which it is waited for counts. */
@@ -30,6 +34,8 @@ export const DAEMON_LIMITS: DaemonLimits = Object.freeze({
   headersTimeoutMs: 15_000,
   keepAliveMs: 75_000,
   connectionsMax: 4096,
+  addressConnectionsMax: 256,
+  strangerIdleMs: 5000,
   requestsMax: 1024,
   bytesPerSecondMin: 1024,
   windowMs: 30_000,

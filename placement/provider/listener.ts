@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { NetworkError } from '../network/errors.ts';
 import type { Clock } from '../types.ts';
+import { Connections } from '../connections.ts';
 import { Exchange } from './exchange.ts';
 import type { Handlers } from './handlers.ts';
 import type { DaemonLimits } from './limits.ts';
@@ -26,7 +27,7 @@ export class Listener {
   readonly #peers: SlowPeers;
   readonly #stopping = new AbortController();
   /** Also those that have not spoken HTTP or TLS yet. */
-  readonly #sockets = new Set<Socket>();
+  readonly #connections: Connections;
   #underWay = 0;
   #idle: (() => void) | undefined;
 
@@ -34,6 +35,7 @@ export class Listener {
     this.#options = options;
     const { limits, clock, tls } = options;
     this.#peers = new SlowPeers(limits, clock);
+    this.#connections = new Connections(limits);
     const settings = {
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersTimeoutMs,
@@ -46,11 +48,7 @@ export class Listener {
     this.#server = tls
       ? createTlsServer({ ...settings, ...tls, handshakeTimeout: limits.headersTimeoutMs }, listener)
       : createPlainServer(settings, listener);
-    this.#server.maxConnections = limits.connectionsMax;
-    this.#server.on('connection', (socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-    });
+    this.#server.on('connection', (socket: Socket) => this.#connections.add(socket));
     this.#server.on('checkContinue', (request, response) => void this.#serve(request, response, true));
   }
 
@@ -78,7 +76,7 @@ export class Listener {
       clearTimeout(timer);
     }
     this.#stopping.abort();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#connections.destroy();
     await closed.promise;
   }
 
@@ -96,7 +94,8 @@ export class Listener {
     ...[request, response, expectsContinue]: [...Parameters<RequestListener>, boolean]
   ): Promise<void> {
     const { limits, handlers } = this.#options;
-    const exchange = new Exchange(request, response, { peers: this.#peers, limits, expectsContinue });
+    const [peers, connections] = [this.#peers, this.#connections];
+    const exchange = new Exchange(request, response, { peers, connections, limits, expectsContinue });
     this.#underWay++;
     try {
       if (this.#underWay > limits.requestsMax) {

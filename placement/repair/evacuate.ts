@@ -1,10 +1,11 @@
 import { forEachBounded } from '../concurrency.ts';
 import type { Keeper } from './keeper.ts';
 import { moveShards, shardBytes } from './move.ts';
-import { sweepProvider, type OrphanReport } from './orphans.ts';
+import { sweepProvider } from './orphans.ts';
 import { formatReason, keepLate } from './reasons.ts';
 import { throwIfAborted } from './repairExamine.ts';
 import { stayingDomains } from './repairPlan.ts';
+import { sweepBounds } from './sweepBounds.ts';
 import type { ChunkCatalog, ChunkId, ChunkRecord, Progress, ProviderId } from '../types.ts';
 
 /** Records read at a time, and between two writes of the cursor. */
@@ -17,6 +18,13 @@ const PAUSE_MS = 5_000;
 const PUTS_PAUSE_MS = 200;
 /** Readers that hold a chunk's former record are done by then. */
 const READERS_MS = 60_000;
+/**
+ * Longest wait for the records of writes that a leaver's list alone speaks of: it can name chunks that are yet to come. Records that come later are
+ * found by the next evacuation.
+ */
+const WRITES_MS = 86_400_000;
+/** Time for one sweep of what the records do not name; what an honest leaver still has then is of no account to anyone. */
+const SWEEP_MS = 600_000;
 const FAILED_MAX = 100;
 
 export interface EvacuationReport {
@@ -33,13 +41,15 @@ export interface EvacuationReport {
   readonly orphans: number;
   /** Why chunks are still there: the first of them. */
   readonly failed: readonly { readonly id: ChunkId; readonly reason: string }[];
-  /** Why the provider could not be listed: what it still holds is not known, and nothing depends on it. */
+  /** Why the provider could not be listed to the end: what it still holds is not known, and nothing depends on it. */
   readonly unlisted: string | undefined;
 }
 
 /**
  * Moves everything off a provider that takes no new shards, in passes over all chunk records until one finds nothing and the provider's own
- * list is empty, with no put to it under way from before the last of these passes. Chunks of writes under way are waited for. Aborted, or after a restart, it goes on where it stopped.
+ * list is empty, with no put to it under way from before the last of these passes. Chunks of writes under way are waited for, a day at most
+ * where only the list speaks of them. A list that cannot be read, or goes on beyond all bounds, holds nothing up. Aborted, or after a restart,
+ * it goes on where it stopped.
  * @throws PlacementError 'Aborted'; what the catalog throws
  */
 export function evacuateProvider(
@@ -76,7 +86,18 @@ interface Position {
   readonly after: string;
   /** Chunks at the provider when the evacuation began. */
   readonly total: number;
+  /** Since when the provider's list alone has spoken of writes under way: ms since the epoch. */
+  readonly waitingSince?: number;
 }
+
+/**
+ * What the provider's list came to. 'left': something was deleted or recorded too late for this time. 'writes': it names chunks whose records may
+ * still come. 'deaf': it could not be read. 'endless': it goes on beyond the bounds.
+ */
+type Swept =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'left' }
+  | { readonly kind: 'writes' | 'deaf' | 'endless'; readonly reason: string };
 
 interface Pass {
   found: number;
@@ -97,6 +118,7 @@ class Evacuation {
   #moved = 0;
   #bytes = 0;
   #orphans = 0;
+  #waitingSince: number | undefined;
 
   constructor(
     keeper: Keeper,
@@ -116,6 +138,7 @@ class Evacuation {
     const position = parsePosition(await catalog.getNote(this.#note));
     const now = await countShardsAt(catalog, this.#provider, this.#signal);
     this.#total = position?.total ?? now;
+    this.#waitingSince = position?.waitingSince;
     this.#before = Math.max(0, this.#total - now);
     let after = position?.after;
     await this.#save(after ?? '');
@@ -133,10 +156,12 @@ class Evacuation {
           await this.#putsEnded();
           continue;
         }
-        const left = await this.#sweep();
-        if (left === undefined) return await this.#finish(undefined);
-        if (typeof left !== 'string') stalls += left.busy > 0 ? 0 : 1;
-        else if (++deaf >= STALLS_MAX) return await this.#finish(left);
+        const swept = await this.#sweep();
+        if (swept.kind === 'empty') return await this.#finish(undefined);
+        if (swept.kind === 'left') stalls++;
+        else if (swept.kind === 'deaf' ? ++deaf >= STALLS_MAX : this.#isOver(swept)) {
+          return await this.#finish(swept.reason);
+        }
       } else if (pass.moved > 0) stalls = 0;
       else if (pass.failed.length > 0) stalls++;
       if (stalls >= STALLS_MAX) return await this.#stall(pass);
@@ -199,26 +224,39 @@ class Evacuation {
   }
 
   /**
-   * What the provider itself says it holds. Undefined: nothing. Text: why it could not be asked.
-   * Nobody chooses it for new shards, so what no record claims by now is left over.
+   * What the provider itself says it holds, as far as the bounds allow. Nobody chooses it for new shards, so what no record claims by now is left
+   * over.
    */
-  async #sweep(): Promise<OrphanReport | string | undefined> {
+  async #sweep(): Promise<Swept> {
     const { deps, locks } = this.#keeper;
-    const { catalog, providers, clock } = deps;
+    const { catalog, providers, clock, heldShards } = deps;
     const { isPending } = this.#keeper;
     const handle = providers.get(this.#provider);
-    if (!handle) return 'it is not registered any more';
+    if (!handle) return { kind: 'deaf', reason: 'it is not registered any more' };
     if (this.#moved > 0) await this.#pause(READERS_MS);
-    const options = { graceMs: -Infinity, delete: true };
+    const { names } = sweepBounds(this.#total, heldShards?.(this.#provider));
     const report = await sweepProvider(
       { catalog, providers, clock, locks, isPending },
       handle,
-      options,
+      { graceMs: -Infinity, delete: true },
+      { names, timeMs: SWEEP_MS },
       this.#signal,
     );
     this.#orphans += report.deleted;
-    if (report.failed.length > 0) return report.failed[0]!.reason;
-    return report.claimed + report.busy + report.orphans - report.deleted > 0 ? report : undefined;
+    const failure = report.failed[0]?.reason;
+    if (report.busy > 0 && (failure === undefined || report.cut > 0)) {
+      return { kind: 'writes', reason: 'its list goes on naming chunks of writes under way' };
+    }
+    if (failure !== undefined) return { kind: report.cut > 0 ? 'endless' : 'deaf', reason: failure };
+    return { kind: report.claimed + report.orphans - report.deleted > 0 ? 'left' : 'empty' };
+  }
+
+  /** The wait's beginning is kept with the position: whoever gives way to others in between waits no longer for it. */
+  #isOver({ kind }: Swept): boolean {
+    if (kind === 'endless') return true;
+    const now = this.#keeper.deps.clock.now();
+    this.#waitingSince = Math.min(now, this.#waitingSince ?? now);
+    return now - this.#waitingSince >= WRITES_MS;
   }
 
   async #finish(unlisted: string | undefined): Promise<EvacuationReport> {
@@ -239,7 +277,12 @@ class Evacuation {
 
   /** @param after '': the pass is over, or has not begun */
   async #save(after: string): Promise<void> {
-    const position: Position = { after, total: this.#total };
+    const waitingSince = this.#waitingSince;
+    const position: Position = {
+      after,
+      total: this.#total,
+      ...(waitingSince !== undefined && { waitingSince }),
+    };
     await this.#keeper.deps.catalog.setNote(this.#note, JSON.stringify(position));
   }
 
@@ -259,8 +302,10 @@ class Evacuation {
   }
 }
 
-function parsePosition(note: string | undefined): { after?: ChunkId; total: number } | undefined {
+function parsePosition(
+  note: string | undefined,
+): (Omit<Position, 'after'> & { readonly after?: ChunkId }) | undefined {
   if (!note) return undefined;
-  const { after, total } = JSON.parse(note) as Position;
-  return { total, ...(after && { after }) };
+  const { after, ...others } = JSON.parse(note) as Position;
+  return { ...others, ...(after && { after }) };
 }

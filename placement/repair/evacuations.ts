@@ -1,10 +1,9 @@
 import { evacuateProvider, type EvacuationReport } from './evacuate.ts';
 import type { Keeper } from './keeper.ts';
 import { isLeaving, providersToEvacuate, Rests } from './leavers.ts';
+import { Turns } from './turns.ts';
 import type { Progress, ProviderId } from '../types.ts';
 
-/** Providers evacuated at the same time in the background. */
-const EVACUATIONS = 4;
 /** An evacuation walks all records: one that is done, found no room or failed is not begun again at once. */
 const EMPTIED_REST_MS = 3_600_000;
 const STALLED_REST_MS = 600_000;
@@ -23,7 +22,7 @@ export class Evacuations {
   readonly #keeper: Keeper;
   readonly #events: EvacuationEvents;
   readonly #rests = new Rests();
-  readonly #running = new Map<ProviderId, Promise<void>>();
+  readonly #turns = new Turns();
   readonly #progress = new Map<ProviderId, Progress>();
   readonly #emptied = new Set<ProviderId>();
 
@@ -53,6 +52,7 @@ export class Evacuations {
   ): Promise<EvacuationReport> {
     const follow = (progress: Progress): void => {
       this.#progress.set(provider, progress);
+      this.#turns.moved(provider, this.#keeper.deps.clock.now());
       onProgress?.(progress);
     };
     this.#emptied.delete(provider);
@@ -67,37 +67,38 @@ export class Evacuations {
 
   /**
    * Begins with every provider that is to be emptied, as far as there is room, and does not wait: one that waits for a write under way must
-   * not keep another from being seen.
+   * not keep another from being seen. Those that have had their time give way to those that wait.
    */
   async begin(signal: AbortSignal): Promise<void> {
     const { deps } = this.#keeper;
     const due = await providersToEvacuate(deps);
     for (const id of this.#emptied) if (!due.includes(id)) this.#emptied.delete(id);
-    for (const provider of this.#rests.awake(due, deps.clock.now())) {
-      if (signal.aborted || this.#running.size >= EVACUATIONS) return;
-      if (this.#running.has(provider)) continue;
-      const running = this.#inBackground(provider, signal).finally(() => {
-        this.#running.delete(provider);
-        this.#events.freed();
-      });
-      this.#running.set(provider, running);
+    const now = deps.clock.now();
+    for (const provider of this.#turns.next(due, this.#rests.awake(due, now), now)) {
+      if (signal.aborted) return;
+      void this.#turns.begin(provider, now, (giveWay) => this.#inBackground(provider, signal, giveWay));
     }
   }
 
   /** Resolves when none in the background is under way. */
   async settled(): Promise<void> {
-    await Promise.all(this.#running.values());
+    await this.#turns.settled();
   }
 
-  async #inBackground(provider: ProviderId, signal: AbortSignal): Promise<void> {
-    const rest = (ms: number): void => this.#rests.rest(provider, this.#keeper.deps.clock.now() + ms);
+  /** Never rejects. */
+  async #inBackground(provider: ProviderId, signal: AbortSignal, giveWay: AbortSignal): Promise<void> {
+    const now = (): number => this.#keeper.deps.clock.now();
+    const rest = (ms: number): void => this.#rests.rest(provider, now() + ms);
     try {
-      const report = await this.run(provider, undefined, signal);
+      const report = await this.run(provider, undefined, AbortSignal.any([signal, giveWay]));
       rest(report.emptied ? EMPTIED_REST_MS : STALLED_REST_MS);
       this.#events.ended(report);
     } catch (error) {
-      rest(FAILED_REST_MS);
-      if (!signal.aborted) this.#events.failed(error);
+      // One that gave way does not rest: it waits for its next turn.
+      if (!giveWay.aborted) rest(FAILED_REST_MS);
+      if (!signal.aborted && !giveWay.aborted) this.#events.failed(error);
     }
+    this.#turns.ended(provider, now());
+    this.#events.freed();
   }
 }

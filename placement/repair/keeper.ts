@@ -7,7 +7,7 @@ import { Pacer, type ForegroundLatency, type Lane, type PaceLimits } from './pac
 import type { BatchDeps } from './repairBatch.ts';
 import { Backoff, Outages, Waits } from './repairSchedule.ts';
 import { Urgencies } from './urgency.ts';
-import type { ChooseProviders, ChunkCatalog, ChunkId, Clock, Providers } from '../types.ts';
+import type { ChooseProviders, ChunkCatalog, ChunkId, Clock, ProviderId, Providers } from '../types.ts';
 
 export interface KeeperDeps {
   readonly catalog: ChunkCatalog;
@@ -21,6 +21,8 @@ export interface KeeperDeps {
    * See OpenChunkStore.
    */
   readonly isUploading?: (chunk: ChunkId) => boolean;
+  /** Shards at a provider by its last heartbeat; undefined where there is none. */
+  readonly heldShards?: (provider: ProviderId) => number | undefined;
   /** Latency of the clients' requests, that background work keeps clear of; undefined while there are none. */
   readonly foreground?: () => ForegroundLatency | undefined;
 }

@@ -148,7 +148,7 @@ export class Maintenance {
     const deps = { ...this.#keeper.batchDeps(), throttle };
     const chunks = await scrubChunks(deps, options.depth ?? 'deep', onProgress, signal);
     const orphans = await sweepOrphans(
-      { ...deps, isPending: this.#keeper.isPending },
+      { ...deps, isPending: this.#keeper.isPending, heldShards: this.#deps.heldShards },
       {
         graceMs: options.orphanGraceMs ?? this.#config.orphanGraceMs,
         delete: options.deleteOrphans ?? false,

@@ -1,5 +1,7 @@
 import type { ChunkLocks } from './chunkLocks.ts';
 import { throwIfAborted } from './repairExamine.ts';
+import { countRecorded, sweepBounds, type SweepBounds } from './sweepBounds.ts';
+import { SweepPosition } from './sweepPosition.ts';
 import type {
   ChunkCatalog,
   ChunkId,
@@ -14,7 +16,11 @@ import type {
 
 /** Shards listed at a time. */
 const PAGE = 256;
-const NOTE = 'scrub.orphans';
+/** Failures kept of one provider and in all; the others are counted. */
+const FAILED_OF_ONE_MAX = 10;
+const FAILED_MAX = 1_000;
+/** Most of a call's time that counts against a provider: a clock that is put forward is not its fault. */
+const CALL_MS_MAX = 30_000;
 const CHUNK_ID = /^[0-9a-f]{32}$/;
 
 export interface OrphanDeps {
@@ -24,6 +30,8 @@ export interface OrphanDeps {
   readonly locks: ChunkLocks;
   /** True for a chunk of a write under way, or of an intent that reclaim has not settled: its record may still come. */
   readonly isPending: (chunk: ChunkId) => boolean | Promise<boolean>;
+  /** Shards at a provider by its last heartbeat; undefined where there is none. */
+  readonly heldShards?: ((provider: ProviderId) => number | undefined) | undefined;
 }
 
 export interface OrphanOptions {
@@ -46,8 +54,12 @@ export interface OrphanReport {
   /** Orphans spared because of their age. */
   readonly young: number;
   readonly deleted: number;
-  /** Providers that could not be walked to the end. */
+  /** Providers that could not be walked to the end, and shards that could not be deleted: the first of them. */
   readonly failed: readonly { readonly provider: ProviderId; readonly reason: string }[];
+  /** All of them. */
+  readonly failures: number;
+  /** Providers among them that list more than one sweep takes from them. */
+  readonly cut: number;
 }
 
 /** Decides on one stored shard. 'busy': a repair or a write has its hand on the chunk. */
@@ -68,7 +80,8 @@ function judgeShard(
 }
 
 /**
- * The walk in the other direction: every shard that a provider holds, against the records. Goes on where the last run stopped.
+ * The walk in the other direction: every shard that a provider holds, against the records. Takes a bounded number of names and time from each
+ * provider. Goes on where the last run stopped, at providers that were cut short too.
  * @throws PlacementError 'Aborted'; what the catalog throws
  */
 export async function sweepOrphans(
@@ -77,48 +90,35 @@ export async function sweepOrphans(
   onProgress?: (progress: Progress) => void,
   signal?: AbortSignal,
 ): Promise<OrphanReport> {
-  const save = (cursor: string) => deps.catalog.setNote(NOTE, cursor);
+  const position = await SweepPosition.open(deps.catalog);
+  const recorded = await countRecorded(deps.catalog, signal);
+  const save = (provider: ProviderId, after: string): Promise<void> => position.at(provider, after);
   const sweep = new OrphanSweep(deps, options, save, onProgress, signal);
-  const resumed = readCursor(await deps.catalog.getNote(NOTE));
-  const handles = [...deps.providers.all()].sort((a, b) => compare(a.info.id, b.info.id));
-  for (const handle of handles) {
-    if (resumed && compare(handle.info.id, resumed.provider) < 0) continue;
-    await sweep.provider(handle, resumed?.provider === handle.info.id ? resumed.after : undefined);
+  for (const handle of position.remaining(deps.providers.all())) {
+    const { id } = handle.info;
+    const after = position.afterOf(id);
+    await position.at(id, after);
+    const bounds = sweepBounds(recorded.get(id) ?? 0, deps.heldShards?.(id));
+    await position.at(id, await sweep.provider(handle, after, bounds));
   }
-  await deps.catalog.setNote(NOTE, '');
+  await position.roundEnded();
   return sweep.report();
 }
 
 /**
- * The same for one provider, from its first shard to its last.
+ * The same for one provider, from its first shard as far as the bounds allow.
  * @throws PlacementError 'Aborted'; what the catalog throws
  */
 export async function sweepProvider(
   deps: OrphanDeps,
   handle: ProviderHandle,
   options: OrphanOptions,
+  bounds: SweepBounds,
   signal?: AbortSignal,
 ): Promise<OrphanReport> {
   const sweep = new OrphanSweep(deps, options, async () => undefined, undefined, signal);
-  await sweep.provider(handle, undefined);
+  await sweep.provider(handle, undefined, bounds);
   return sweep.report();
-}
-
-interface Cursor {
-  readonly provider: ProviderId;
-  /** Stored name. */
-  readonly after: string;
-}
-
-/** A note is the provider's id after the stored name, which has no space. */
-function readCursor(note: string | undefined): Cursor | undefined {
-  const space = note ? note.indexOf(' ') : -1;
-  return note && space > 0 ? { after: note.slice(0, space), provider: note.slice(space + 1) } : undefined;
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }
 
 class OrphanSweep {
@@ -126,14 +126,18 @@ class OrphanSweep {
   readonly #options: OrphanOptions;
   readonly #onProgress: ((progress: Progress) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
-  readonly #save: (cursor: string) => Promise<void>;
-  readonly #counts = { shards: 0, claimed: 0, busy: 0, orphans: 0, bytes: 0, young: 0, deleted: 0 };
+  readonly #save: (provider: ProviderId, after: string) => Promise<void>;
+  readonly #counts = { shards: 0, claimed: 0, busy: 0, orphans: 0, bytes: 0, young: 0, deleted: 0, cut: 0 };
   readonly #failed: { provider: ProviderId; reason: string }[] = [];
+  #failures = 0;
+  /** Of the provider being walked, and the milliseconds for which it was waited. */
+  #failuresHere = 0;
+  #waitedMs = 0;
 
   constructor(
     deps: OrphanDeps,
     options: OrphanOptions,
-    save: (cursor: string) => Promise<void>,
+    save: (provider: ProviderId, after: string) => Promise<void>,
     onProgress: ((progress: Progress) => void) | undefined,
     signal: AbortSignal | undefined,
   ) {
@@ -145,17 +149,30 @@ class OrphanSweep {
   }
 
   report(): OrphanReport {
-    return { ...this.#counts, failed: this.#failed };
+    return { ...this.#counts, failed: this.#failed, failures: this.#failures };
   }
 
-  async provider(handle: ProviderHandle, resumedAfter: string | undefined): Promise<void> {
+  /** Returns the stored name after which the walk is to go on another time; undefined when there is nothing to go on with. */
+  async provider(
+    handle: ProviderHandle,
+    resumedAfter: string | undefined,
+    bounds: SweepBounds,
+  ): Promise<string | undefined> {
+    const { id } = handle.info;
+    this.#failuresHere = 0;
+    this.#waitedMs = 0;
+    let names = 0;
     for (let after = resumedAfter; ;) {
       throwIfAborted(this.#signal);
       const page = await this.#page(handle, after);
-      if (page.length === 0) return;
-      for (const stored of page) await this.#shard(stored, handle);
-      after = storedName(page.at(-1)!);
-      await this.#save(`${after} ${handle.info.id}`);
+      if (page.length === 0) return undefined;
+      for (const stored of page) {
+        if (names >= bounds.names || this.#waitedMs >= bounds.timeMs) return this.#cut(id, names, after);
+        await this.#shard(stored, handle);
+        names++;
+        after = storedName(stored);
+      }
+      await this.#save(id, after!);
       this.#onProgress?.({
         job: 'scrub',
         done: this.#counts.shards,
@@ -165,11 +182,33 @@ class OrphanSweep {
     }
   }
 
+  #cut(provider: ProviderId, names: number, after: string | undefined): string | undefined {
+    this.#counts.cut++;
+    this.#fail(provider, `its list goes on after ${names} shards: the rest is left for another sweep`);
+    return after;
+  }
+
+  #fail(provider: ProviderId, reason: string): void {
+    this.#failures++;
+    if (++this.#failuresHere > FAILED_OF_ONE_MAX || this.#failed.length >= FAILED_MAX) return;
+    this.#failed.push({ provider, reason });
+  }
+
+  async #waitFor<T>(call: () => Promise<T>): Promise<T> {
+    const { clock } = this.#deps;
+    const began = clock.now();
+    try {
+      return await call();
+    } finally {
+      this.#waitedMs += Math.min(CALL_MS_MAX, Math.max(0, clock.now() - began));
+    }
+  }
+
   /** Providers are not trusted: a list that makes no progress or names what is no shard ends the walk there. */
   async #page(handle: ProviderHandle, after: string | undefined): Promise<StoredShard[]> {
     const provider = handle.info.id;
     try {
-      const page = await handle.transport.list(after, PAGE, this.#signal);
+      const page = await this.#waitFor(() => handle.transport.list(after, PAGE, this.#signal));
       let last = after ?? '';
       for (const stored of page) {
         if (
@@ -177,7 +216,7 @@ class OrphanSweep {
           !Number.isSafeInteger(stored.index) ||
           storedName(stored) <= last
         ) {
-          this.#failed.push({ provider, reason: 'its list is not one of shards in order' });
+          this.#fail(provider, 'its list is not one of shards in order');
           return [];
         }
         last = storedName(stored);
@@ -185,7 +224,7 @@ class OrphanSweep {
       return page;
     } catch (error) {
       throwIfAborted(this.#signal);
-      this.#failed.push({ provider, reason: error instanceof Error ? error.message : String(error) });
+      this.#fail(provider, error instanceof Error ? error.message : String(error));
       return [];
     }
   }
@@ -216,12 +255,12 @@ class OrphanSweep {
     await this.#deps.locks.run(stored.chunk, async () => {
       if ((await this.#judge(stored, handle.info.id, true)) !== 'orphan') return;
       try {
-        await handle.transport.delete({ chunk: stored.chunk, index: stored.index }, this.#signal);
+        const name = { chunk: stored.chunk, index: stored.index };
+        await this.#waitFor(() => handle.transport.delete(name, this.#signal));
         this.#counts.deleted++;
       } catch (error) {
         throwIfAborted(this.#signal);
-        const reason = error instanceof Error ? error.message : String(error);
-        this.#failed.push({ provider: handle.info.id, reason });
+        this.#fail(handle.info.id, error instanceof Error ? error.message : String(error));
       }
     });
   }

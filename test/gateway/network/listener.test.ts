@@ -1,9 +1,18 @@
-import { connect } from 'node:net';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { Agent, request, type IncomingMessage, type Server } from 'node:http';
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { NetworkLimits } from '../../../gateway/network/types.ts';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import * as z from 'zod';
+import { createNetworkServer } from '../../../gateway/network/listener.ts';
+import { NETWORK_LIMITS, type NetworkLimits } from '../../../gateway/network/types.ts';
+import { GatewayClient } from '../../../placement/network/gatewayClient.ts';
 import { createIdentity, partyId } from '../../../placement/network/identity.ts';
 import { joinProof } from '../../../placement/network/joinProof.ts';
 import { signStatement, type Signed } from '../../../placement/network/signed.ts';
@@ -15,18 +24,67 @@ const KINDS = ['register-provider', 'heartbeat', 'register-hypernode', 'assignme
 describe('network listener', () => {
   let network: TestNetwork;
   let url: string;
+  let servers: Server[];
 
   beforeEach(async () => {
+    servers = [];
     network = await TestNetwork.start();
     url = await listen();
   });
 
   afterEach(async () => {
+    for (const server of servers) {
+      server.closeAllConnections();
+      server.close();
+    }
     await network.close();
   });
 
-  function listen(limits: Partial<NetworkLimits> = { failuresMax: Infinity }): Promise<string> {
-    return network.listen(limits);
+  async function listen(limits: Partial<NetworkLimits> = {}): Promise<string> {
+    const onError = (error: Error): void => void network.faults.push(error);
+    const server = createNetworkServer(network.service, {
+      limits: { failuresMax: Infinity, ...limits },
+      onError,
+    });
+    servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  function dial(): Socket {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    return socket;
+  }
+
+  function postReport({ kind, body, signer, signature }: Signed): Promise<Response> {
+    const headers = { 'shardway-kind': kind, 'shardway-signer': signer, 'shardway-signature': signature };
+    return post('reports', body, headers);
+  }
+
+  /** The head of a report that says it is long, and a little of it. */
+  function beginReport(signer: string, length = 16 * 1024 * 1024): Socket {
+    const socket = dial();
+    socket.write(
+      `POST /network/v1/reports HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nshardway-kind: report\r\nshardway-signer: ${signer}\r\nshardway-signature: AA\r\ncontent-length: ${length}\r\n\r\n{`,
+    );
+    return socket;
+  }
+
+  async function activeMonitor(name: string): Promise<Monitor> {
+    const monitor = new Monitor(network);
+    const token = await network.service.createToken('hypernode', 1, 1);
+    await monitor.register(name, { token });
+    return monitor;
+  }
+
+  /** All that a connection gives until it has this. */
+  async function received(socket: Socket, pattern: RegExp): Promise<string> {
+    let all = '';
+    socket.on('data', (part: Buffer) => (all += part.toString()));
+    await until(() => pattern.test(all));
+    return all;
   }
 
   async function post(
@@ -137,10 +195,11 @@ describe('network listener', () => {
 
   test('only active monitors are listened to', async () => {
     const monitor = new Monitor(network);
-    const report = JSON.stringify(monitor.sign('report', {}));
-    expect(await refusal(await post('reports', report))).toBe(404);
+    const report = monitor.sign('report', {});
+    expect(await refusal(await postReport(report))).toBe(404);
     await monitor.register('m', { beaconTip: 'a'.repeat(64) });
-    expect(await refusal(await post('reports', report))).toBe(403);
+    expect(await refusal(await postReport(report))).toBe(403);
+    expect(await refusal(await post('reports', JSON.stringify(report)))).toBe(400);
     expect(
       await refusal(
         await post('assignments', JSON.stringify(monitor.sign('assignment-request', { era: 0 }))),
@@ -152,7 +211,6 @@ describe('network listener', () => {
     const description = { ...describeProvider('http://127.0.0.1:1'), site: 'x'.repeat(70_000) };
     const long = JSON.stringify(new Party(network).sign('register-provider', { description }));
     expect(await refusal(await post('providers', long))).toBe(413);
-    expect(await refusal(await post('reports', long))).toBe(404);
     expect(await refusal(await post('providers', gzipSync(long), { 'content-encoding': 'gzip' }))).toBe(415);
     expect(await refusal(await post('providers', '{}', { 'content-type': 'text/plain' }))).toBe(400);
     expect(await refusal(await post('providers', '['.repeat(60_000)))).toBe(400);
@@ -185,18 +243,189 @@ describe('network listener', () => {
     expect((await fetch(`${url}/network/v1/gateway`)).status).toBe(200);
   });
 
+  test('reports of active monitors are taken, and again when they come again', async () => {
+    const monitor = await activeMonitor('m');
+    await until(() => network.service.state.open !== undefined);
+    const report = await monitor.work();
+    expect((await postReport(report)).status).toBe(200);
+    const client = new GatewayClient(url);
+    expect(await client.send('/network/v1/reports', report, z.strictObject({}))).toEqual({});
+    const stranger = client.send('/network/v1/reports', new Party(network).sign('report', {}), z.object({}));
+    await expect(stranger).rejects.toMatchObject({ kind: 'NotFound' });
+    await client.close();
+  });
+
+  test('a report is answered before it is read, unless its signer is an active monitor', async () => {
+    const stranger = beginReport(new Monitor(network).identity.publicKey);
+    expect(await received(stranger, /\}$/)).toMatch(/^HTTP\/1.1 404 /);
+    const nobody = beginReport('');
+    expect(await received(nobody, /\}$/)).toMatch(/^HTTP\/1.1 40[04] /);
+  });
+
+  test('nothing is parsed whose signature does not hold', async () => {
+    const { identity } = await activeMonitor('m');
+    await until(() => network.service.state.open !== undefined);
+    const forged: Signed = {
+      kind: 'report',
+      body: '['.repeat(300_000),
+      signer: identity.publicKey,
+      signature: signStatement(createIdentity(), 'report', {}).signature,
+    };
+    const parse = vi.spyOn(JSON, 'parse');
+    try {
+      expect((await postReport(forged)).status).toBe(401);
+      expect(parse.mock.calls.every(([given]) => given.length < 10_000)).toBe(true);
+    } finally {
+      parse.mockRestore();
+    }
+  });
+
+  test('one report of a signer is read at a time, and few of all: the rest wait for their turn', async () => {
+    url = await listen({ reportsMax: 2 });
+    const [one, two, three] = [await activeMonitor('1'), await activeMonitor('2'), await activeMonitor('3')];
+    await until(() => network.service.state.open !== undefined);
+    const report = await three.work();
+    const held = beginReport(one.identity.publicKey);
+    await until(async () => (await postReport(one.sign('report', {}))).status === 503);
+    const other = beginReport(two.identity.publicKey);
+    await until(async () => (await postReport(two.sign('report', {}))).status === 503);
+    const waiting = postReport(report);
+    await until(async () => (await postReport(three.sign('report', {}))).status === 503);
+    held.destroy();
+    expect((await waiting).status).toBe(200);
+    other.destroy();
+    await until(async () => (await postReport(two.sign('report', {}))).status === 400);
+  });
+
+  test('a report that waits too long is to come again, and leaves nothing behind', async () => {
+    url = await listen({ reportsMax: 1, reportWaitMs: 50 });
+    const [one, two] = [await activeMonitor('1'), await activeMonitor('2')];
+    const held = beginReport(one.identity.publicKey);
+    await until(async () => (await postReport(two.sign('report', {}))).status === 503);
+    held.destroy();
+    await until(async () => (await postReport(two.sign('report', {}))).status === 400);
+  });
+
+  test('what a body says of its length takes no room from others', async () => {
+    url = await listen({ addressBytesMax: 65_536, statementBytesMax: 65_536 });
+    const { identity } = await activeMonitor('m');
+    const head = 'POST /network/v1/heartbeats HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+    const waiting = Array.from({ length: 20 }, () => dial());
+    for (const socket of waiting) socket.write(`${head}content-length: 65536\r\n\r\n{`);
+    for (let i = 0; i < 20; i++) beginReport(identity.publicKey);
+    await until(async () => (await postReport(new Monitor(network).sign('report', {}))).status === 404);
+    expect(await refusal(await post('heartbeats', '{}'))).toBe(400);
+  });
+
   test('bodies under way are bounded, and given room again', async () => {
-    url = await listen({ addressBytesMax: 100_000 });
-    const { port } = new URL(url);
-    const waiting = connect(Number(port), '127.0.0.1');
-    await once(waiting, 'connect');
+    url = await listen({ addressBytesMax: 60_000 });
+    const waiting = dial();
     waiting.write(
-      'POST /network/v1/reports HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90000\r\n\r\n{',
+      `POST /network/v1/heartbeats HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50000\r\n\r\n${'{'.repeat(45_000)}`,
     );
     const big = JSON.stringify({ body: 'x'.repeat(20_000) });
     await until(async () => (await post('heartbeats', big)).status === 503);
     waiting.destroy();
     await until(async () => (await post('heartbeats', big)).status === 400);
+  });
+
+  test('slow bodies are cut, reports and others', async () => {
+    const slow = { windowMs: 50, bytesPerSecondMin: 1000 };
+    const { report, statement } = NETWORK_LIMITS;
+    url = await listen({
+      report: { ...report, ...slow },
+      statement: { ...statement, ...slow },
+      lingerMs: 50,
+    });
+    const { identity } = await activeMonitor('m');
+    const sockets = [dial(), beginReport(identity.publicKey)];
+    sockets[0]!.write(
+      'POST /network/v1/heartbeats HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{',
+    );
+    const closed = sockets.map((socket) => once(socket, 'close'));
+    const answers = sockets.map((socket) => received(socket, /\}$/));
+    for (const answer of await Promise.all(answers)) expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    await Promise.all(closed);
+  });
+
+  test('one address cannot hold all connections: strangers make way, those who are known do not', async () => {
+    url = await listen({ addressConnectionsMax: 4 });
+    const known = new Agent({ keepAlive: true, maxSockets: 1 });
+    const party = new Party(network);
+    const registration = party.sign('register-hypernode', {
+      operator: 'o',
+      networkPrefix: 'p',
+      beaconTip: 'a'.repeat(64),
+    });
+    const ask = async (path: string, body?: string): Promise<[number | undefined, boolean]> => {
+      const headers = { 'content-type': 'application/json' };
+      const outgoing = request(`${url}/network/v1/${path}`, {
+        agent: known,
+        method: body === undefined ? 'GET' : 'POST',
+        headers,
+      });
+      outgoing.end(body);
+      const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+      await text(answer);
+      return [answer.statusCode, outgoing.reusedSocket];
+    };
+    expect(await ask('hypernodes', JSON.stringify(registration))).toEqual([200, false]);
+    const held = Array.from({ length: 10 }, () => dial());
+    const closed = held.slice(0, 7).map((socket) => once(socket, 'close'));
+    await Promise.all(closed);
+    expect(held.slice(7).map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
+    expect(await ask('gateway')).toEqual([200, true]);
+    expect((await fetch(`${url}/network/v1/gateway`)).status).toBe(200);
+    for (const socket of held) socket.destroy();
+    known.destroy();
+  });
+
+  test('over TLS, who is known stays known', async () => {
+    const [certFile, keyFile] = [join(network.root, 'cert.pem'), join(network.root, 'key.pem')];
+    const made = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=x -addext subjectAltName=IP:127.0.0.1 -keyout ${keyFile} -out ${certFile}`;
+    execFileSync('openssl', made.split(' '), { stdio: 'ignore' });
+    const [cert, key] = [await readFile(certFile), await readFile(keyFile)];
+    const server = createNetworkServer(network.service, { tls: { cert, key } });
+    servers.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const agent = new TlsAgent({ keepAlive: true, maxSockets: 1, ca: cert });
+    const kept = async (path: string, body?: string): Promise<string | string[] | undefined> => {
+      const headers = { 'content-type': 'application/json' };
+      const method = body === undefined ? 'GET' : 'POST';
+      const outgoing = tlsRequest({ host: '127.0.0.1', port, agent, path, method, headers });
+      outgoing.end(body);
+      const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+      await text(answer);
+      return answer.headers['keep-alive'];
+    };
+    const chain = { operator: 'o', networkPrefix: 'p', beaconTip: 'a'.repeat(64) };
+    const registration = new Party(network).sign('register-hypernode', chain);
+    expect(await kept('/network/v1/gateway')).toBe('timeout=5');
+    await kept('/network/v1/hypernodes', JSON.stringify(registration));
+    expect(await kept('/network/v1/gateway')).toBe('timeout=75');
+    agent.destroy();
+  });
+
+  test('where all connections are taken, the oldest stranger makes way', async () => {
+    url = await listen({ connectionsMax: 3 });
+    const held = Array.from({ length: 3 }, () => dial());
+    await Promise.all(held.map((socket) => once(socket, 'connect')));
+    const closed = once(held[0]!, 'close');
+    expect((await fetch(`${url}/network/v1/gateway`)).status).toBe(200);
+    await closed;
+    expect(held.map(({ destroyed }) => destroyed)).toEqual([true, false, false]);
+    for (const socket of held) socket.destroy();
+  });
+
+  test('a stranger is told that his connection is not kept for long, and it is not', async () => {
+    url = await listen({ strangerIdleMs: 1000 });
+    const socket = dial();
+    const closed = once(socket, 'close');
+    socket.write('GET /network/v1/gateway HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(await received(socket, /\}$/)).toMatch(/\r\nkeep-alive: timeout=1\r\n/i);
+    await closed;
   });
 
   test('headers without end are cut', async () => {

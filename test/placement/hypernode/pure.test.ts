@@ -88,7 +88,7 @@ describe('the plan of visits', () => {
     seed: fc.nat(),
   });
 
-  test('is spread over the time, asks every target once, and grants while they last', () => {
+  test('is spread over the time, and asks every target once', () => {
     fc.assert(
       fc.property(plan, ({ from, ms, visits, lasting, seed }) => {
         const targets = lasting.map((each) => from + each);
@@ -105,11 +105,22 @@ describe('the plan of visits', () => {
           ...targets.keys(),
         ]);
         expect(planned.filter(({ read }) => read)).toHaveLength(1);
-        for (const { targets: due, at } of planned.slice(1)) {
-          for (const target of due) expect(at).toBeLessThanOrEqual(targets[target]!);
-        }
       }),
     );
+  });
+
+  test('is the same whenever grants end: a provider that tells a wrong time does not choose when it is asked', () => {
+    const [from, eraMs] = [1e12, 3_600_000];
+    const until = from + 0.85 * eraMs;
+    const planned = (end: number): ReturnType<typeof planVisits> => {
+      const targets = Array.from({ length: 400 }, () => end);
+      return planVisits({ from, until, visits: 12, targets, read: end }, seededRandom(1));
+    };
+    const honest = planned(from + eraMs + 60_000);
+    for (const end of [from - eraMs, from + 60_000, from + 0.3 * eraMs, Infinity]) {
+      expect(planned(end)).toEqual(honest);
+    }
+    for (const { targets } of honest) expect(targets.length).toBeGreaterThan(10);
   });
 
   test('differs from era to era', () => {

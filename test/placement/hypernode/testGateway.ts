@@ -148,7 +148,7 @@ export class TestGateway {
     try {
       const refused = this.refuse.get(route);
       if (refused) throw new NetworkError(refused, `the test says ${refused}`);
-      const statement: unknown = request.method === 'POST' ? JSON.parse(await textOf(request)) : undefined;
+      const statement = request.method === 'POST' ? statementOf(request, await textOf(request)) : undefined;
       send(response, 200, this.#handle(route, statement));
     } catch (error) {
       const { kind, message } = error as NetworkError;
@@ -215,6 +215,17 @@ export class TestGateway {
     this.reports.push(value);
     return {};
   }
+}
+
+/** Reports are the text that is signed, and headers. */
+function statementOf({ headers, url }: IncomingMessage, text: string): unknown {
+  if (url !== '/network/v1/reports') return JSON.parse(text);
+  return {
+    kind: headers['shardway-kind'],
+    body: text,
+    signer: headers['shardway-signer'],
+    signature: headers['shardway-signature'],
+  };
 }
 
 async function textOf(request: IncomingMessage): Promise<string> {

@@ -175,6 +175,19 @@ describe('an outage', () => {
     expect(after([long], before).balances['customers']).toBe(877_500n);
   });
 
+  test('is charged for two eras at most where the gateway was off, and the others are paid for no more', () => {
+    const verdicts = [verdictOf(A, { decision: 'down' }), verdictOf(B)];
+    const long = eraOf({ era: n, openedAt: before.closedAt, ms: 72 * HOUR, eraMs: HOUR, verdicts });
+    const state = after([long], before);
+    expect(state.outages[A]).toBe(2 * HOUR);
+    expect(state.balances[`withheld:${A}`]).toBe(before.balances[`withheld:${A}`]);
+    expect(earned(state, B)).toBe(2_000_000n);
+    expect(state.dailyRevenue[B]).toBe(24_000_000n);
+    expect(state.closedAt).toBe(before.closedAt + 72 * HOUR);
+    const faulty = after([long], { ...before, outages: { [A]: DAY } });
+    expect(faulty.balances['customers']).toBe(2n * 1_755_000n);
+  });
+
   test('takes the pledge first, then the balance, never more; the rest is noted', () => {
     const state = after(down(n, 24 * 9), before);
     expect(earned(state)).toBe(0n);
@@ -228,6 +241,20 @@ describe('monitoring', () => {
     expect(balances[`hypernode:${X}`]).toBe(169_491n);
     expect(balances[`hypernode:${Y}`]).toBe(161_016n);
     expect(balances['residue']).toBe(2n);
+  });
+
+  test('goes by the work that they have done, with canaries or without: none, nothing', () => {
+    const { balances } = paid([
+      monitorOf(X, { work: 1 }),
+      monitorOf(Y, { work: 0.5, canaryAccuracy: 0.5 }),
+      monitorOf(Z, { work: 0.75, canaryAccuracy: undefined }),
+      monitorOf(idOf(104), { work: 0, canaryAccuracy: undefined }),
+    ]);
+    expect(balances[`hypernode:${X}`]).toBe(250_000n);
+    expect(balances[`hypernode:${Y}`]).toBe(62_500n);
+    expect(balances[`hypernode:${Z}`]).toBe(187_500n);
+    expect(balances[`hypernode:${idOf(104)}`] ?? 0n).toBe(0n);
+    expect(paid([monitorOf(X, { work: 0, canaryAccuracy: undefined })]).emitted).toBe(0n);
   });
 
   test('emits nothing where nobody reported', () => {

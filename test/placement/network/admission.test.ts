@@ -235,12 +235,13 @@ describe('admission', () => {
     const { state } = network.service;
     await register();
     expect(network.service.state).toBe(state);
+    await network.service.commandProvider(provider.id, 'approve');
     const answers: unknown[] = [];
     for (let i = 0; i < 20; i++) {
       const description = { ...describeProvider(hello.endpoint), capacity: i };
       answers.push(await register(provider, { description }).catch((error: unknown) => error));
     }
-    expect(answers[0]).toMatchObject({ state: 'applied' });
+    expect(answers[0]).toMatchObject({ state: 'vetting' });
     expect(answers.at(-1)).toMatchObject({ kind: 'Unavailable' });
   });
 

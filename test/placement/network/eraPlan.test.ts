@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createHasher } from '#erasure';
 import { challengeOf } from '../../../placement/network/beacon.ts';
+import { Canaries } from '../../../placement/network/canaries.ts';
 import { committeeOf } from '../../../placement/network/committee.ts';
 import { planEra, type EraPlanInputs, type PlannedAssignment } from '../../../placement/network/eraPlan.ts';
 import { grantSchema } from '../../../placement/network/grants.ts';
@@ -43,6 +44,7 @@ function network(providers: number, shards: number, monitors: number): EraPlanIn
       const chunk = name(`chunk ${number} ${i}`);
       const root = hasher.hash(Buffer.from(chunk));
       sample.add(i, Buffer.from(chunk, 'hex'), i % 6, 16_384 * (1 + (i % 64)));
+      if (i % 10 === 5) sample.add(i + 0.5, Buffer.from(chunk, 'hex'), i % 6, 16_384 * (1 + (i % 64)), true);
       records.set(chunk, {
         id: chunk,
         shards: Array.from({ length: 6 }, () => ({ provider: id, root })),
@@ -60,7 +62,8 @@ function network(providers: number, shards: number, monitors: number): EraPlanIn
     parameters: ORACLE_DEFAULTS,
     providers: planned,
     monitors: Array.from({ length: monitors }, (_, number) => monitor(number)),
-    catalog: { get: async (id: string) => records.get(id) } as ChunkCatalog,
+    catalog: { get: async (id: string) => records.get(id), list: async () => [] } as unknown as ChunkCatalog,
+    canaries: new Canaries(Buffer.alloc(32, 1), 7, ORACLE_DEFAULTS.canaryShare),
     random: seededRandom(5),
   };
 }
@@ -81,14 +84,25 @@ describe('era plan', () => {
     [3, 7],
     [7, 3],
     [20, 3],
-  ])('%i monitors make %i challenges each at every provider', async (monitors, each) => {
-    for (const { logged } of await plan(network(4, 10, monitors))) {
-      expect(logged.tasks).toHaveLength(4);
-      for (const { targets } of logged.tasks) {
-        expect(targets.filter(({ canary }) => canary === undefined)).toHaveLength(each);
+  ])(
+    '%i monitors make so many challenges at every provider that %i each are of shards',
+    async (monitors, each) => {
+      const inputs = network(4, 10, monitors);
+      const { canaryShare } = inputs.providers[0]!.holding.sample;
+      let [real, all] = [0, 0];
+      for (const { logged } of await plan(inputs)) {
+        expect(logged.tasks).toHaveLength(4);
+        for (const { targets } of logged.tasks) {
+          // No more and no fewer where there are canaries: their number would show them.
+          expect(targets).toHaveLength(Math.ceil(each / (1 - canaryShare)));
+          real += targets.filter(({ canary }) => canary === undefined).length;
+          all += targets.length;
+        }
       }
-    }
-  });
+      expect(real / all).toBeGreaterThan(0.75);
+      expect(real).toBeLessThan(all);
+    },
+  );
 
   test('what is sent is what is promised and logged, but for the canaries’ mark', async () => {
     for (const { signed, logged, assignment } of await plan(network(5, 10, 3))) {
@@ -170,24 +184,23 @@ describe('era plan', () => {
     expect(counts.long / (counts.long + counts.short)).toBeLessThan(0.776);
   });
 
-  test('canaries look like shards, and are as many as they should be', async () => {
-    const planned = await plan(network(30, 20, 3));
-    const places = new Set<number>();
-    for (const { logged } of planned) {
-      const targets = logged.tasks.flatMap((task) => task.targets);
-      const canaries = targets.filter(({ canary }) => canary !== undefined);
-      expect(canaries).toHaveLength(
-        Math.round((targets.length - canaries.length) * ORACLE_DEFAULTS.canaryShare),
-      );
-      for (const { targets } of logged.tasks) {
-        targets.forEach(({ canary }, place) => canary && places.add(place));
-      }
-      for (const { length, index } of canaries) {
-        expect(length % 16_384).toBe(0);
-        expect(index).toBeLessThan(6);
-      }
+  test('canaries are drawn like shards, and every monitor has one', async () => {
+    const inputs = network(30, 20, 3);
+    const planned = await plan(inputs);
+    const all = planned.flatMap(({ logged }) => logged.tasks.flatMap(({ targets }) => targets));
+    const canaries = all.filter(({ canary }) => canary !== undefined);
+    const { canaryShare } = inputs.providers[0]!.holding.sample;
+    expect(canaries.length / all.length).toBeGreaterThan(canaryShare - 0.04);
+    expect(canaries.length / all.length).toBeLessThan(canaryShare + 0.04);
+    // Two stand at each provider, and all monitors meet the same.
+    expect(new Set(canaries.map(({ chunk, index }) => `${chunk}.${index}`)).size).toBeLessThanOrEqual(60);
+    for (const { chunk, root } of canaries) {
+      expect(canaries.find((other) => other.chunk === chunk)!.root).toBe(root);
     }
-    expect(places.size).toBeGreaterThan(4);
+    for (const { logged } of await plan(network(3, 2, 3))) {
+      const targets = logged.tasks.flatMap((task) => task.targets);
+      expect(targets.filter(({ canary }) => canary)).toHaveLength(1);
+    }
   });
 
   test('with nothing stored there is still a canary for every monitor', async () => {
@@ -200,7 +213,7 @@ describe('era plan', () => {
 
   test('a shard that was moved since it was counted is not asked for', async () => {
     const inputs = network(2, 5, 2);
-    const catalog = { get: async () => undefined } as unknown as ChunkCatalog;
+    const catalog = { get: async () => undefined, list: async () => [] } as unknown as ChunkCatalog;
     for (const { logged } of await plan({ ...inputs, catalog })) {
       const targets = logged.tasks.flatMap((task) => task.targets);
       expect(targets.every(({ canary }) => canary === 'missing')).toBe(true);

@@ -153,6 +153,7 @@ export class TestNetwork {
       heartbeat: (statement) => service().heartbeat(statement),
       assignment: (statement) => service().assignment(statement),
       report: (statement) => service().report(statement),
+      mayReport: (signer) => service().mayReport(signer),
     };
     const onError = (error: Error): void => void this.faults.push(error);
     this.#server = createNetworkServer(parties, { limits, onError });

@@ -29,34 +29,60 @@ describe('independent groups', () => {
     ]);
   });
 
-  test('are the components of the ties, as a naive closure finds them, in any order', () => {
+  const since = (id: string, marksSince: number, ...marks: [string, string, number?]) => ({
+    ...monitor(id, ...marks),
+    marksSince,
+  });
+
+  test('are not merged by a newcomer who claims the marks of several: it joins the earliest', () => {
+    const groups = independentGroups([
+      since('a', 1, 'claims', '10.0.1.0/24', 3),
+      since('b', 0.1, 'north', '10.0.0.0/24', 1),
+      since('c', 0.3, 'east', '10.0.1.0/24', 2),
+      since('d', 0.2, 'south', '10.0.2.0/24', 3),
+    ]);
+    expect(groups).toEqual([
+      { name: 'claims+south', monitors: ['a', 'd'] },
+      { name: 'east', monitors: ['c'] },
+      { name: 'north', monitors: ['b'] },
+    ]);
+    const borrowed = [since('a', 0, 'north', '1'), since('b', 1, 'east', '2'), since('c', 2, 'east', '1')];
+    expect(independentGroups(borrowed)).toEqual([
+      { name: 'east', monitors: ['b'] },
+      { name: 'north', monitors: ['a', 'c'] },
+    ]);
+  });
+
+  test('of those that were there before are the same whoever comes; each newcomer is with one it is tied to', () => {
     const marks = fc.record({
       operator: fc.constantFrom('p', 'q', 'r', 's', 't'),
       networkPrefix: fc.constantFrom('1', '2', '3', '4', '5', '6'),
       asn: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
     });
     fc.assert(
-      fc.property(fc.array(marks, { maxLength: 12 }), (list) => {
-        const monitors = list.map((each, index) => ({ ...each, id: String.fromCharCode(97 + index) }));
+      fc.property(fc.array(marks, { minLength: 1, maxLength: 12 }), (list) => {
+        const monitors = list.map((each, at) => ({
+          ...each,
+          id: String.fromCharCode(97 + ((at * 5) % 13)),
+          marksSince: at,
+        }));
         const tied = (a: (typeof monitors)[0], b: (typeof monitors)[0]): boolean =>
           a.operator === b.operator ||
           a.networkPrefix === b.networkPrefix ||
           (a.asn !== undefined && a.asn === b.asn);
-        const labels = new Map(monitors.map(({ id }) => [id, id]));
-        for (const _ of monitors) {
-          for (const a of monitors) {
-            for (const b of monitors) {
-              if (!tied(a, b)) continue;
-              const least = [labels.get(a.id)!, labels.get(b.id)!].sort()[0]!;
-              labels.set(a.id, least).set(b.id, least);
-            }
-          }
-        }
-        const naive = [...Map.groupBy(monitors, ({ id }) => labels.get(id)!).values()].map((members) =>
-          members.map(({ id }) => id).join(''),
-        );
-        const found = independentGroups(monitors.toReversed()).map((group) => group.monitors.join(''));
-        expect(found.sort()).toEqual(naive.sort());
+        const groups = independentGroups(monitors.toReversed());
+        expect(groups).toEqual(independentGroups(monitors));
+        expect(new Set(groups.map(({ name }) => name)).size).toBe(groups.length);
+        const last = monitors.at(-1)!;
+        const membersOf = (among: ReturnType<typeof independentGroups>): string[] =>
+          among
+            .map((group) => group.monitors.filter((id) => id !== last.id).join(''))
+            .filter((names) => names !== '')
+            .sort();
+        expect(membersOf(groups)).toEqual(membersOf(independentGroups(monitors.slice(0, -1))));
+        const others = groups.find((group) => group.monitors.includes(last.id))!.monitors;
+        const isTied = monitors.slice(0, -1).some((other) => tied(other, last));
+        expect(others.length > 1).toBe(isTied);
       }),
     );
   });

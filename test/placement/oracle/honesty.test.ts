@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Signed } from '../../../placement/network/signed.ts';
 import { SyntheticNetwork, type Alter, type Conduct } from './syntheticNetwork.ts';
 
 /** Providers that differ, so that there is something to agree on. */
@@ -17,7 +18,63 @@ const alwaysOk: Alter = (findings) =>
     audits: finding.audits.map((audit) => ({ ...audit, outcome: 'ok' as const })),
   }));
 
+/** Its answer is of a chunk that no provider holds. */
+function isCanary(net: SyntheticNetwork, evidence: unknown): boolean {
+  const { chunk } = JSON.parse((evidence as Signed | undefined)?.body ?? '{}') as { chunk?: string };
+  const held = net.providers.some(({ shards }) => shards.some((shard) => shard.chunk === chunk));
+  return chunk !== undefined && !held;
+}
+
 describe('monitors', () => {
+  const idle: Alter = (findings) =>
+    findings.map(({ provider }) => ({
+      provider,
+      probes: 1,
+      answered: 1,
+      latency: [],
+      throughput: [],
+      audits: [],
+    }));
+
+  test.each<[string, Alter]>([
+    ['that reports no audits', idle],
+    ['that reports of no provider', () => []],
+  ])('one %s has done no work, and is removed by the canaries that it left out', (_, alter) => {
+    const net = new SyntheticNetwork({ providers: [{}, {}, {}, {}], monitors: 8 });
+    net.monitors[7]!.alter = alter;
+    net.era();
+    expect(net.monitorOf(7).last).toMatchObject({ reported: true, connected: true, work: 0 });
+    expect(net.monitorOf(0).last).toMatchObject({ work: 1 });
+    for (let era = 0; era < 12; era++) net.era();
+    expect(net.monitorOf(7)).toMatchObject({ state: 'removed' });
+    expect(net.monitorOf(0)).toMatchObject({ state: 'active' });
+  });
+
+  test('one that calls every audit unanswered has done the work of those that were not answered', () => {
+    const net = new SyntheticNetwork({ providers: [{}, {}, {}, { up: 0 }], monitors: 8 });
+    net.monitors[7]!.alter = (findings) =>
+      findings.map((finding) => ({
+        ...finding,
+        audits: finding.audits.map(({ target }) => ({ target, outcome: 'unreachable', elapsedMs: 0 })),
+      }));
+    net.era();
+    expect(net.monitorOf(7).last!.work).toBeLessThan(0.3);
+    expect(net.monitorOf(7).last!.work).toBeGreaterThan(0.2);
+    expect(net.monitorOf(0).last).toMatchObject({ work: 1, canaryAccuracy: 1 });
+  });
+
+  test('one that could not ask a canary of a provider that is down, or that was cut off, is not blamed', () => {
+    const net = new SyntheticNetwork({ providers: [{ up: 0 }, { up: 0 }, {}], monitors: 8 });
+    net.monitors[7]!.alter = (findings) =>
+      findings.map((finding) => (finding.answered === 0 ? { ...finding, audits: [] } : finding));
+    net.monitors[6]!.alter = () => [];
+    net.monitors[6]!.connectivity = { checked: 5, reached: 0 };
+    for (let era = 0; era < 8; era++) net.era();
+    expect(net.monitorOf(7).canaries).not.toContain(false);
+    expect(net.monitorOf(6)).toMatchObject({ state: 'active', canaries: [] });
+    expect(net.monitorOf(6).last!.work).toBeUndefined();
+  });
+
   test('one that says “ok” of everything is removed by its canaries, and its reports are taken no more', () => {
     const net = new SyntheticNetwork({ providers: [{}, {}, {}, {}], monitors: 8 });
     net.monitors[3]!.alter = alwaysOk;
@@ -56,7 +113,7 @@ describe('monitors', () => {
       findings.map((finding) => ({
         ...finding,
         answered: finding.probes,
-        audits: finding.audits.filter(({ outcome }) => outcome === 'ok'),
+        audits: finding.audits.filter((audit) => audit.outcome === 'ok' || isCanary(net, audit.evidence)),
       }));
     for (let era = 0; era < 8; era++) net.era();
     expect(net.monitorOf(2).agreements).toEqual(Array.from({ length: 8 }, () => 0));

@@ -5,6 +5,7 @@ import { movingAverage, scoreOf } from '../../../placement/oracle/product.ts';
 import { addAudits as added, integrityOf } from '../../../placement/oracle/reputation.ts';
 import { ORACLE_DEFAULTS } from '../../../placement/oracle/parameters.ts';
 import { verifyEvidence } from '../../../placement/oracle/findings.ts';
+import { plausible } from '../../../placement/oracle/plausible.ts';
 import { scoreEra } from '../../../placement/oracle/score.ts';
 import type { Measurement } from '../../../placement/oracle/measure.ts';
 import { HOUR, SyntheticNetwork, type Conduct } from './syntheticNetwork.ts';
@@ -131,18 +132,36 @@ describe('capacity', () => {
 
   test('is what it took of what it said it had room for', () => {
     expect(capacityHonesty(undefined, undefined, 5)).toBeUndefined();
-    expect(capacityHonesty(seen(0, 0, 3, 1), undefined, undefined)).toBe(0.75);
-    expect(capacityHonesty(seen(0, 0, 0, 4), undefined, undefined)).toBe(0);
+    expect(capacityHonesty(seen(0, 0, 3, 1), undefined, undefined)).toBe(7 / 8);
+    // One refusal is no habit, and many are.
+    expect(capacityHonesty(seen(0, 0, 0, 1), undefined, undefined)).toBe(0.8);
+    expect(capacityHonesty(seen(0, 0, 0, 4), undefined, undefined)).toBe(0.5);
+    expect(capacityHonesty(seen(0, 0, 0, 396), undefined, undefined)).toBe(0.01);
   });
 
   test('is refuted by less used than is stored, unless deletes or writes in between explain it', () => {
-    expect(capacityHonesty(seen(500, 500), undefined, undefined)).toBe(1);
-    expect(capacityHonesty(seen(500, 0), undefined, undefined)).toBe(0);
+    expect(capacityHonesty(seen(500, 500), seen(500, 500), undefined)).toBe(1);
     expect(capacityHonesty(seen(500, 100), seen(500, 100), undefined)).toBe(0.2);
     // What was written since the last heartbeat is no lie.
-    expect(capacityHonesty(seen(0.2, 0), undefined, undefined)).toBe(1);
+    expect(capacityHonesty(seen(0.2, 0), seen(0, 0), undefined)).toBe(1);
     // 400 of 500 were deleted in the era: before it, it said what was true then.
     expect(capacityHonesty(seen(500, 100), seen(0, 500), undefined)).toBe(1);
+  });
+
+  test('is not compared where nothing was said in the era before: all may have been deleted since', () => {
+    const { space: _space, ...unheard } = seen(100, 100);
+    expect(capacityHonesty(seen(100, 0), unheard, undefined)).toBeUndefined();
+    expect(capacityHonesty(seen(100, 0), undefined, undefined)).toBeUndefined();
+    expect(capacityHonesty(unheard, seen(100, 50), undefined)).toBe(0.5);
+  });
+
+  test('alone never makes a score 0', () => {
+    const honesty = capacityHonesty(seen(500, 0), seen(500, 0), undefined);
+    expect(honesty).toBe(0.01);
+    expect(
+      scoreOf({ availability: 1, integrity: 1, latency: 1, throughput: 1, capacity: honesty }),
+    ).toBeGreaterThan(0.79);
+    expect(capacityHonesty(seen(0, 500), undefined, 0)).toBe(0.01);
   });
 
   test('is refuted by telling monitors another story', () => {
@@ -258,6 +277,69 @@ describe('a decision', () => {
   });
 });
 
+describe('a group of several monitors', () => {
+  const claimed = { latitude: 40.71, longitude: -74.01 };
+  const location = { latitude: 50.11, longitude: 8.68 };
+  /** Seven operators with three monitors each; one of each three lies as loudly as it can. */
+  function verdict(lie: boolean) {
+    const net = new SyntheticNetwork({ providers: [{ location: claimed, rttMinMs: 70 }], monitors: 0 });
+    for (let number = 0; number < 21; number++) {
+      net.addMonitor(number, { operator: `watch${number % 7}`, location });
+    }
+    for (const { identity } of lie ? net.monitors.slice(14) : []) {
+      net.monitors.find((monitor) => monitor.identity === identity)!.alter = (findings) =>
+        findings.map((finding) => ({
+          ...finding,
+          probes: 1e9,
+          answered: 0,
+          rttMinMs: 0,
+          latency: [[60, 1e9]],
+          throughput: Array.from({ length: 16 }, () => 1),
+          audits: finding.audits.map(({ target }) => ({ target, outcome: 'silent', elapsedMs: 5000 })),
+        }));
+    }
+    return net.era()[0]!;
+  }
+
+  test('speaks by the median of its members: none drowns the others with large counts', () => {
+    const [honest, slandered] = [verdict(false), verdict(true)];
+    expect(slandered.groups).toHaveLength(7);
+    expect(slandered.locationRefutedBy).toHaveLength(7);
+    // Fewer proofs, and nothing else.
+    const { integrity: _integrity, ...components } = honest.components;
+    expect(slandered).toMatchObject({ decision: 'up', components });
+    expect(slandered.score).toBeGreaterThan(0.9);
+    expect(slandered.groups.map(({ answered, p99Ms }) => ({ answered, p99Ms }))).toEqual(
+      honest.groups.map(({ answered, p99Ms }) => ({ answered, p99Ms })),
+    );
+    expect(honest.score).toBeGreaterThan(0.9);
+  });
+
+  test('counts no more than its assignment can have given rise to', () => {
+    const finding = { provider: '', probes: 1e9, answered: 5e8, throughput: [], audits: [] };
+    const cut = plausible(
+      {
+        ...finding,
+        latency: [
+          [3, 9e8],
+          [60, 1e8],
+        ],
+      },
+      4,
+    );
+    expect(cut).toMatchObject({
+      probes: 100,
+      answered: 50,
+      latency: [
+        [3, 18],
+        [60, 2],
+      ],
+    });
+    const fair = { ...finding, probes: 10, answered: 9, latency: [[3, 4] as [number, number]] };
+    expect(plausible(fair, 4)).toBe(fair);
+  });
+});
+
 describe('the life cycle', () => {
   const until = (net: SyntheticNetwork, state: string, most: number): number => {
     for (let era = 1; era <= most; era++) {
@@ -326,6 +408,16 @@ describe('the life cycle', () => {
     expect(until(net, 'active', 80)).toBeGreaterThan(12);
   });
 
+  test('silence is remembered of monitors that are not heard of in every era', () => {
+    const net = network({ hushed: [0, 1, 2] }, 14, quick);
+    for (let era = 0; era < 40; era++) {
+      for (const [number, monitor] of net.monitors.entries()) monitor.quiet = number % 2 === era % 2;
+      net.era();
+    }
+    expect(Object.keys(net.stateOf(0).silence)).toHaveLength(14);
+    expect(net.stateOf(0)).toMatchObject({ state: 'suspended', failures: 0 });
+  });
+
   test('who is leaving or disqualified stays so, with its score going on', () => {
     const net = network({ lost: [0, 1, 2, 3, 4, 5, 6, 7] }, 7, quick);
     until(net, 'disqualified', 3);
@@ -343,6 +435,31 @@ describe('the life cycle', () => {
     leaving.era();
     expect(leaving.stateOf(0)).toMatchObject({ state: 'exiting' });
     expect(leaving.stateOf(0).reason).toMatch(/leaving/);
+  });
+
+  test.each<[string, Conduct, string]>([
+    ['late', { late: true }, 'vetting'],
+    ['silent', { hushed: [0, 1, 2, 3, 4, 5] }, 'active'],
+  ])('suspended because it was %s, and emptied: back after some days of being there', (_, conduct, back) => {
+    const net = network(conduct, 7, quick);
+    until(net, 'suspended', 30);
+    for (let era = 0; era < 24; era++) net.era();
+    net.providers[0]!.conduct = { empty: true };
+    net.era();
+    expect(net.stateOf(0).state).toBe('suspended');
+    until(net, back, 60);
+  });
+
+  test('who is not there, or not asked by anyone who counts, gains nothing by it', () => {
+    const net = network({ late: true }, 7, quick);
+    until(net, 'suspended', 30);
+    const { timely } = net.stateOf(0);
+    net.providers[0]!.conduct = { up: 0, empty: true };
+    net.era();
+    expect(net.stateOf(0).last).toMatchObject({ decision: 'down' });
+    for (const monitor of net.monitors) monitor.quiet = true;
+    net.era();
+    expect(net.stateOf(0).timely).toBe(timely);
   });
 
   test('a gap of days between eras weighs no more than two eras', () => {

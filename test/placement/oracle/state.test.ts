@@ -106,6 +106,89 @@ describe('registrations', () => {
   });
 });
 
+describe('a monitor that states other marks', () => {
+  const restate = (net: SyntheticNetwork, number: number, marks: object, approved = false): void => {
+    const { identity, chain } = net.monitors[number]!;
+    const statement = signStatement(identity, 'register-hypernode', {
+      version: 1,
+      gateway: net.gateway.id,
+      at: net.said(),
+      operator: `watch${number}`,
+      networkPrefix: `198.51.${number}.0/24`,
+      ...marks,
+      beaconTip: chain.tip,
+    });
+    net.record({ kind: 'hypernode-registered', statement, approved });
+  };
+
+  test.each([{ operator: 'watch0' }, { networkPrefix: '198.51.1.0/24' }, { asn: 7 }])(
+    'waits to be approved anew: %j',
+    (marks) => {
+      const net = network(1, 3);
+      const { id } = net.monitors[2]!.identity;
+      restate(net, 2, {});
+      restate(net, 2, { location: { latitude: 1, longitude: 1 } });
+      expect(net.monitorOf(2)).toMatchObject({ state: 'active', reason: 'admitted' });
+      net.now += HOUR;
+      restate(net, 2, marks);
+      expect(net.monitorOf(2)).toMatchObject({ state: 'applied', ...marks });
+      expect(net.open()).toHaveLength(2);
+      net.now += HOUR;
+      net.record({ kind: 'hypernode-command', monitor: id, command: 'approve' });
+      expect(net.monitorOf(2)).toMatchObject({ state: 'active', marksSince: net.now });
+    },
+  );
+
+  test('is approved by a token at once, and a newcomer by its marks', () => {
+    const net = network(1, 2);
+    const { marksSince } = net.monitorOf(0);
+    net.now += HOUR;
+    restate(net, 0, {}, true);
+    expect(net.monitorOf(0)).toMatchObject({ state: 'active', marksSince });
+    restate(net, 0, { operator: 'watch1' }, true);
+    expect(net.monitorOf(0)).toMatchObject({ state: 'active', marksSince: net.now });
+    net.record({ kind: 'hypernode-command', monitor: net.monitors[0]!.identity.id, command: 'remove' });
+    restate(net, 0, { operator: 'watch2' }, true);
+    expect(net.monitorOf(0)).toMatchObject({ state: 'removed', operator: 'watch2' });
+  });
+
+  test('is heard of the open era with those it reported under, and then no more', () => {
+    const net = network(1, 8);
+    const [verdict] = net.era(() => {
+      restate(net, 7, { operator: 'watch0', networkPrefix: '198.51.1.0/24' });
+      restate(net, 6, { operator: 'watch0', networkPrefix: '198.51.1.0/24' }, true);
+    });
+    const alone = Array.from({ length: 8 }, (_, number) => `watch${number}`);
+    expect(verdict!.groups.map(({ group }) => group)).toEqual(alone);
+    expect(net.monitorOf(7)).toMatchObject({ state: 'applied', operator: 'watch0' });
+    expect(net.monitorOf(7).reason).toMatch(/waits for the operator/);
+    const [next] = net.era();
+    expect(next!.groups.map(({ group }) => group)).toEqual(alone.slice(0, 6));
+    expect(next!.groups.filter(({ monitors }) => monitors.length > 1)).toHaveLength(1);
+  });
+
+  test('cannot leave a network of seven groups without a decision, nor suspend who is well', () => {
+    const net = new SyntheticNetwork({ providers: [{}, { up: 0 }], monitors: 11, challenges: 1 });
+    const liars = [7, 8, 9, 10];
+    net.now += HOUR;
+    for (const [at, number] of liars.entries()) {
+      restate(net, number, { operator: `watch${at}`, networkPrefix: `198.51.${at + 1}.0/24` }, true);
+      net.monitors[number]!.alter = (findings) =>
+        findings.map((finding) => ({
+          ...finding,
+          probes: 1e9,
+          answered: finding.answered === 0 ? 1e9 : 0,
+          latency: [[60, 1e9]],
+        }));
+    }
+    for (let era = 0; era < 8; era++) net.era();
+    expect(net.stateOf(0).last).toMatchObject({ decision: 'up', components: { availability: 1 } });
+    expect(net.stateOf(0).last!.groups).toHaveLength(7);
+    expect(net.stateOf(0).state).not.toBe('suspended');
+    expect(net.stateOf(1).last).toMatchObject({ decision: 'down' });
+  });
+});
+
 describe('commands', () => {
   const allowed: Readonly<Record<string, Partial<Record<ProviderCommand, string>>>> = {
     applied: { approve: 'vetting', drain: 'gone', exit: 'gone' },
@@ -115,7 +198,7 @@ describe('commands', () => {
     suspended: { drain: 'exiting', exit: 'exiting', readmit: 'vetting' },
     exiting: { gone: 'gone' },
     gone: { readmit: 'vetting' },
-    disqualified: { readmit: 'vetting' },
+    disqualified: { drain: 'exiting', exit: 'exiting', readmit: 'vetting' },
   };
   test.each(Object.keys(allowed))('of a provider that is %s', (from) => {
     const net = network();

@@ -68,6 +68,8 @@ export interface Conduct {
   readonly bytesPerSecond?: number;
   /** Says that nothing is stored. */
   readonly claimsEmpty?: boolean;
+  /** Its shards have left: nothing is stored there, and nothing but canaries is asked. */
+  readonly empty?: boolean;
   readonly location?: Location;
   readonly rttMinMs?: number;
 }
@@ -304,9 +306,9 @@ export class SyntheticNetwork {
   /** Targets follow from era, provider and monitor by number: the same in every run. */
   #assign(era: number, monitor: Monitor): LoggedAssignment {
     const number = this.monitors.indexOf(monitor);
-    const tasks = this.providers.map(({ identity, shards }, provider) => {
+    const tasks = this.providers.map(({ identity, shards, conduct }, provider) => {
       const random = seededRandom(era * 7919 + number * 104_729 + provider * 1_299_709);
-      const targets: Target[] = Array.from({ length: this.#challenges }, () => {
+      const targets: Target[] = Array.from({ length: conduct.empty ? 0 : this.#challenges }, () => {
         const shard = shards[Math.floor(random.fraction() * shards.length)]!;
         return targetOf(shard, Math.floor(random.fraction() * 2));
       });
@@ -319,7 +321,7 @@ export class SyntheticNetwork {
   }
 
   #observe({ identity, shards, conduct }: Provider): object {
-    const storedBytes = BYTES_EACH * shards.reduce((sum, { length }) => sum + length, 0);
+    const storedBytes = conduct.empty ? 0 : BYTES_EACH * shards.reduce((sum, { length }) => sum + length, 0);
     return {
       provider: identity.id,
       shards: shards.length,

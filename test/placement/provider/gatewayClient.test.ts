@@ -1,4 +1,4 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { NetworkError } from '../../../placement/network/errors.ts';
@@ -12,13 +12,19 @@ let server: Server;
 let client: GatewayClient;
 let respond: (response: ServerResponse, path: string) => void;
 let asked: string[];
+/** Of the last request. */
+let body: string;
+let headers: IncomingHttpHeaders;
 
 beforeEach(async () => {
   asked = [];
   server = createServer((request, response) => {
-    request.resume();
+    let said = '';
+    request.on('data', (part: Buffer) => (said += part.toString()));
     request.on('end', () => {
       asked.push(request.url ?? '');
+      body = said;
+      ({ headers } = request);
       respond(response, request.url ?? '');
     });
   });
@@ -96,6 +102,23 @@ test.each([
 ])('an answer %i %s is %s', async (status, text, kind) => {
   respond = (response) => response.writeHead(status).end(text);
   expect(await failure(heartbeat())).toBe(kind);
+});
+
+test('a statement goes as it is; a report as its bare text, and who signed it in headers', async () => {
+  respond = json({ state: 'active' });
+  const statement = signStatement(gateway, 'heartbeat', { a: '"' });
+  await client.send('/network/v1/heartbeats', statement, standingSchema);
+  expect(JSON.parse(body)).toEqual(statement);
+  expect(client.address).toBe('127.0.0.1');
+  const report = signStatement(gateway, 'report', { a: 'ü"' });
+  await client.send('/network/v1/reports', report, standingSchema);
+  expect(body).toBe(report.body);
+  expect(headers).toMatchObject({
+    'content-type': 'application/json',
+    'shardway-kind': 'report',
+    'shardway-signer': report.signer,
+    'shardway-signature': report.signature,
+  });
 });
 
 test('follows no redirect', async () => {
