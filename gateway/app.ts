@@ -129,6 +129,7 @@ async function compose(
       clock: systemClock,
       profile: config.profile,
       isPending: (chunk) => engine.isPending(chunk),
+      heldShards: (id) => network?.service.heldShards(id),
       isUploading: (chunk) => chunks.isUploading(chunk),
       bucketOf: (chunk) => engine.bucketOf(chunk),
       foreground: () => foreground.latency(),

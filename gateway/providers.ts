@@ -71,9 +71,19 @@ export async function openRegistry(
   const warnings = [
     ...providers.warnings,
     ...leftWarnings(left.map(({ endpoint }) => endpoint)),
-    ...shortageWarnings(config.profile, providerStatus(providers).filter(({ writable }) => writable).length),
+    ...(awaitsMembers(config)
+      ? []
+      : shortageWarnings(
+          config.profile,
+          providerStatus(providers).filter(({ writable }) => writable).length,
+        )),
   ];
   return { providers, warnings };
+}
+
+/** Registered providers are admitted later, and have yet to answer. */
+function awaitsMembers({ providers, networkListen }: Config): boolean {
+  return providers?.length === 0 && networkListen !== undefined;
 }
 
 /** One line, however many folders an edited list leaves behind. */

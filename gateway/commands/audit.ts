@@ -1,8 +1,11 @@
-import { writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { exportPieces, replay, verifyLedger } from '#placement';
+import { ConfigError } from '../config.ts';
 import { EXIT, folderOf, print, withOutput } from './shared.ts';
 import type { Done, OutputOptions } from './shared.ts';
 
@@ -18,6 +21,7 @@ export function auditCommands(root: Command, done: Done): void {
       .command('replay')
       .description('recompute every score from the signed log and say whether they agree'),
   ).action(async (options: OutputOptions) => {
+    await requireFolder(logFolder(options), 'log');
     const report = await replay(logFolder(options));
     print(report, replaySummary(report), options);
     done(report.agree ? EXIT.ok : EXIT.unhealthy);
@@ -26,6 +30,8 @@ export function auditCommands(root: Command, done: Done): void {
   withOutput(
     ledger.command('verify').description('recompute every era from the signed log and compare'),
   ).action(async (options: OutputOptions) => {
+    await requireFolder(logFolder(options), 'log');
+    await requireFolder(ledgerFolder(options), 'ledger');
     const report = await verifyLedger(logFolder(options), ledgerFolder(options));
     print(report, report.summary, options);
     done(report.agree ? EXIT.ok : EXIT.unhealthy);
@@ -40,13 +46,14 @@ export function auditCommands(root: Command, done: Done): void {
       .option('--out <file>', 'default: standard output'),
   ).action(
     async (options: OutputOptions & { format: 'json' | 'csv'; from: string; to?: string; out?: string }) => {
+      await requireFolder(ledgerFolder(options), 'ledger');
       const pieces = exportPieces(ledgerFolder(options), {
         format: options.format,
-        from: Number(options.from),
-        ...(options.to !== undefined && { to: Number(options.to) }),
+        from: eraOf('--from', options.from),
+        ...(options.to !== undefined && { to: eraOf('--to', options.to) }),
       });
-      if (options.out === undefined) for await (const piece of pieces) process.stdout.write(piece);
-      else await writeFile(options.out, pieces);
+      if (options.out === undefined) await printPieces(pieces);
+      else await writeWhole(options.out, pieces);
       done(EXIT.ok);
     },
   );
@@ -62,4 +69,37 @@ function replaySummary({
   const done = `${records} records, ${eras} eras and ${scores} scores recomputed`;
   if (agree) return `${done}: all agree`;
   return `${done}, then record ${firstDisagreement?.sequence} does not agree: ${firstDisagreement?.what}`;
+}
+
+/** An audit of nothing must not come out well. @throws Error */
+async function requireFolder(folder: string, what: string): Promise<void> {
+  const names = await readdir(folder).catch(() => []);
+  if (names.length === 0) throw new Error(`There is no ${what} in ${folder}`);
+}
+
+function eraOf(flag: string, text: string): number {
+  const era = Number(text);
+  if (Number.isSafeInteger(era) && era >= 0) return era;
+  throw new ConfigError(`${flag} takes the number of an era; got '${text}'`);
+}
+
+/** Ends quietly when the reader has had enough, as \`head\` has. */
+async function printPieces(pieces: AsyncIterable<string>): Promise<void> {
+  try {
+    await pipeline(Readable.from(pieces), process.stdout, { end: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+  }
+}
+
+/** A good file is not replaced by half of another. */
+async function writeWhole(path: string, pieces: AsyncIterable<string>): Promise<void> {
+  const temporary = `${path}.part`;
+  try {
+    await writeFile(temporary, pieces);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
 }

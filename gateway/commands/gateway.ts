@@ -69,6 +69,7 @@ function formatStatus(status: GatewayStatus): string {
 function durabilityLines(durability: NonNullable<GatewayStatus['durability']>): string[] {
   const { whole, byBucket, ageMs } = durability;
   const nines = (value: number): string => (value > 50 ? 'over 50' : value.toFixed(1));
+  if (whole.chunks === 0) return ['Durability: nothing is stored yet'];
   return [
     `Durability: ${nines(whole.nines)} nines a chunk and year; expected loss ${whole.expectedLossBytes.toExponential(1)} bytes of ${gigabytes(whole.bytes)} a year; repair at ${whole.repairAt} of ${whole.profile.data + whole.profile.parity} shards${ageMs > 60_000 ? ` (as of ${Math.round(ageMs / 60_000)} min ago)` : ''}`,
     ...whole.worstDomain.map(

@@ -27,7 +27,7 @@ interface ProviderFlags extends PartyFlags {
   readonly region: string;
   readonly site?: string;
   readonly class: 'ssd' | 'hdd';
-  readonly capacity: string;
+  readonly capacity?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
 }
@@ -43,7 +43,7 @@ export function partyCommands(root: Command, done: Done): void {
     .option('--region <name>', 'region of the failure-domain tree', 'default')
     .option('--site <name>', 'site within the region; default: the host’s name')
     .addOption(new Option('--class <class>', 'what it stores on').choices(['ssd', 'hdd']).default('ssd'))
-    .option('--capacity <size>', 'what it offers, like 500GB or 20TB; default: what is free on the disk', '0')
+    .option('--capacity <size>', 'what it offers, like 500GB or 20TB; default: what is free on the disk')
     .option('--tls-cert <file>', 'PEM certificate chain; with the key, the listener speaks TLS')
     .option('--tls-key <file>', 'PEM private key')
     .action(async (flags: ProviderFlags) => {
@@ -91,12 +91,12 @@ async function runProvider(flags: ProviderFlags): Promise<void> {
     site: label('--site', flags.site ?? hostname()),
     networkPrefix: flags.networkPrefix ?? (await networkPrefixTowards(flags.gateway)),
     storageClass: flags.class,
-    capacity: bytesOf(flags.capacity),
+    capacity: bytesOf(flags.capacity ?? '0'),
     ...(flags.tlsCert !== undefined &&
       flags.tlsKey !== undefined && {
         tls: { cert: await readFile(flags.tlsCert), key: await readFile(flags.tlsKey) },
       }),
-    onEvent: (event) => log.info(event, 'provider'),
+    onEvent: (event) => log[isTrouble(event.kind) ? 'warn' : 'info'](event, event.kind),
   });
   process.stdout.write(`Provider ${provider.id} serves shards at ${provider.endpoint}\n`);
   await stopped();
@@ -110,7 +110,7 @@ async function runHyperNode(flags: HyperNodeFlags): Promise<void> {
     random: systemRandom,
     networkPrefix: flags.networkPrefix ?? (await networkPrefixTowards(flags.gateway)),
     ...(flags.asn !== undefined && { asn: wholeNumber('--asn', flags.asn) }),
-    onEvent: (event) => log.info(event, 'hypernode'),
+    onEvent: (event) => log[isTrouble(event.kind) ? 'warn' : 'info'](event, event.text),
   });
   process.stdout.write(`HyperNode ${monitor.id} monitors the providers of ${flags.gateway}\n`);
   await stopped();
@@ -168,4 +168,9 @@ function locationOf(text: string | undefined): Location | undefined {
   const location = locationSchema.safeParse({ latitude, longitude });
   if (location.success) return location.data;
   throw new ConfigError(`--location takes latitude,longitude in degrees; got '${text}'`);
+}
+
+/** What an operator should see at any level: something did not come about. */
+function isTrouble(kind: string): boolean {
+  return /failed|lost|refused|away|offline/.test(kind);
 }

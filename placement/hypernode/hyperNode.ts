@@ -1,6 +1,7 @@
 import { NetworkError } from '../network/errors.ts';
 import type { EraNotice } from '../network/messages.ts';
 import { workEra, type RoundOptions } from './eraRound.ts';
+import { lockFolder } from '../provider/folderLock.ts';
 import { Membership } from './membership.ts';
 import { MonitorFolder } from './monitorFolder.ts';
 import {
@@ -22,8 +23,17 @@ const POLL_SHARE = 0.05;
  */
 export async function startHyperNode(options: HyperNodeOptions): Promise<RunningHyperNode> {
   const limits = { ...HYPERNODE_LIMITS, ...options.limits };
-  const folder = await MonitorFolder.open(options.data);
-  const membership = new Membership(options, folder, limits);
+  // Two on one folder would share an identity, and reveal a beacon value twice.
+  const unlock = lockFolder(options.data);
+  let folder: MonitorFolder;
+  let membership: Membership;
+  try {
+    folder = await MonitorFolder.open(options.data);
+    membership = new Membership(options, folder, limits);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
   const stopping = new AbortController();
   const { signal } = stopping;
   const { clock, random, alter, stopwatch = () => performance.now() } = options;
@@ -36,6 +46,7 @@ export async function startHyperNode(options: HyperNodeOptions): Promise<Running
       stopping.abort(new Error('the HyperNode is stopped'));
       await membership.close();
       await running;
+      unlock();
     },
   };
 }

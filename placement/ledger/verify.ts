@@ -119,8 +119,10 @@ class Comparison {
     }
   }
 
-  #count({ memory }: EraRecord): void {
+  #count({ era, memory }: EraRecord): void {
     this.#agreed++;
+    // What cannot be read comes after it.
+    this.#era = era + 1;
     const { state, parameters } = this.#book!;
     const sum = Object.values(state.balances).reduce((total, balance) => total + balance, 0n);
     this.#conserved &&= sum === 0n && memory.emitted <= parameters.emission.cap;

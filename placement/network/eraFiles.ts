@@ -51,7 +51,7 @@ const seenSchema = z.object({
     ]),
   ),
   heartbeats: z.array(
-    z.tuple([z.string(), z.object({ receivedAt: z.number(), capacity: count, free: count })]),
+    z.tuple([z.string(), z.object({ receivedAt: z.number(), capacity: count, free: count, shards: count })]),
   ),
 });
 export type Seen = Omit<z.infer<typeof seenSchema>, 'version'>;

@@ -14,6 +14,7 @@ interface LastHeartbeat {
   readonly receivedAt: number;
   readonly capacity: number;
   readonly free: number;
+  readonly shards: number;
 }
 
 interface Member {
@@ -61,8 +62,8 @@ export class Members {
     return this.#heartbeats.get(id);
   }
 
-  noteHeartbeat(id: ProviderId, { capacity, free }: Heartbeat, receivedAt: number): void {
-    this.#heartbeats.set(id, { receivedAt, capacity, free });
+  noteHeartbeat(id: ProviderId, { capacity, free, shards }: Heartbeat, receivedAt: number): void {
+    this.#heartbeats.set(id, { receivedAt, capacity, free, shards });
   }
 
   noteOutcome(id: ProviderId, outcome: CallOutcome): void {

@@ -80,7 +80,8 @@ export class OperatorDesk implements NetworkOperator {
       await admission.approveProvider(id);
       return;
     }
-    if ((command === 'drain' || command === 'exit') && state !== 'applied') await this.#noteLeaving(id);
+    const leaves = command === 'drain' || command === 'exit';
+    if (leaves && state !== 'applied' && state !== 'exiting') await this.#noteLeaving(id);
     await journal.commit(() => ({ kind: 'provider-command', provider: id, command }));
   }
 

@@ -138,6 +138,11 @@ export class NetworkService implements NetworkOperator {
     });
   }
 
+  /** Shards that a provider said it holds, by its last heartbeat. */
+  heldShards(id: ProviderId): number | undefined {
+    return this.#members.heartbeat(id)?.shards;
+  }
+
   /** What a reader found out about a provider: wrong bytes count against it. */
   noteOutcome(id: ProviderId, outcome: CallOutcome): void {
     this.#members.noteOutcome(id, outcome);

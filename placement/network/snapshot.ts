@@ -11,7 +11,7 @@ export interface Snapshot {
 
 const FILE = 'state.json';
 /** Counts up with every change of NetworkState: an older snapshot is left aside, and the log read. */
-const VERSION = 1;
+const VERSION = 2;
 
 const snapshotSchema = z.object({
   version: z.literal(VERSION),

@@ -251,7 +251,7 @@ describe('network service', () => {
     await populate(1);
     await network.stop();
     const snapshot = await readFile(join(network.folder, 'state.json'), 'utf8');
-    expect(JSON.parse(snapshot)).toMatchObject({ version: 1, state: { era: 0 } });
+    expect(JSON.parse(snapshot)).toMatchObject({ state: { era: 0 } });
     const head = JSON.parse(network.catalog.notes.get('network.head')!) as { sequence: number };
     network.catalog.notes.set('network.head', JSON.stringify({ ...head, hash: '0'.repeat(64) }));
     await expect(network.open()).rejects.toMatchObject({ kind: 'Tampered' });
