@@ -72,11 +72,14 @@ function weighted(votes: readonly Vote[], weightMax: number): Weighted[] {
   return votes.map(({ value }, index) => ({ value, weight: weights[index]! }));
 }
 
-/** The middle value, or the mean of the two middle ones. Undefined for none. */
-export function medianOf(values: readonly number[]): number | undefined {
-  const sorted = [...values].sort((a, b) => a - b);
-  const upper = sorted[Math.floor(sorted.length / 2)];
-  return upper === undefined ? undefined : (upper + sorted[Math.ceil(sorted.length / 2) - 1]!) / 2;
+/**
+ * What the members of a group say together: the middle value. Of an even number the newest is not heard, so that who joins one that was there
+ * alone does not halve what it says.
+ * @param values in the order in which the members joined
+ */
+export function voiceOf(values: readonly number[]): number | undefined {
+  const heard = values.length % 2 === 0 ? values.slice(0, -1) : [...values];
+  return heard.sort((a, b) => a - b)[heard.length >> 1];
 }
 
 /**

@@ -1,7 +1,7 @@
 import { digestQuantile } from '../network/latencyDigest.ts';
 import type { PartyId } from '../network/identity.ts';
 import type { Location } from '../network/messages.ts';
-import { medianOf, quantile } from './aggregate.ts';
+import { quantile, voiceOf } from './aggregate.ts';
 import { lateShare, reachedOf, type MonitorFinding } from './findings.ts';
 import type { Group } from './groups.ts';
 import { refutesLocation } from './location.ts';
@@ -50,7 +50,7 @@ function combine(
   claimed: Location | undefined,
 ): GroupFinding {
   const median = (of: (member: MonitorFinding) => number | undefined): number | undefined =>
-    tidyOrNone(medianOf(members.flatMap((member) => of(member) ?? [])));
+    tidyOrNone(voiceOf(members.flatMap((member) => of(member) ?? [])));
   return {
     name,
     monitors: members.map(({ monitor }) => monitor.id),

@@ -5,7 +5,7 @@ import type { MonitorRecord } from './types.ts';
 export interface Group {
   /** The operators that are its own, sorted and joined by +: no other group has one of them. */
   readonly name: string;
-  /** In order of id. */
+  /** In the order in which they joined; by id where that was at once. */
   readonly monitors: readonly PartyId[];
 }
 
@@ -40,7 +40,7 @@ export function independentGroups(monitors: readonly Marks[]): Group[] {
   return groups
     .map(({ operators, monitors: members }) => ({
       name: operators.sort().join('+'),
-      monitors: members.sort(),
+      monitors: members,
     }))
     .sort((a, b) => order(a.name, b.name));
 }

@@ -1,5 +1,5 @@
 import type { PartyId } from '../network/identity.ts';
-import { committeeMedian, medianOf, type Vote } from './aggregate.ts';
+import { committeeMedian, voiceOf, type Vote } from './aggregate.ts';
 import { reachedOf, type MonitorFinding } from './findings.ts';
 import type { Group } from './groups.ts';
 import type { Fading } from './reputation.ts';
@@ -64,7 +64,7 @@ export function silentShare(
 ): number | undefined {
   const votes = groups.flatMap(({ monitors }): Vote[] => {
     const knowing = monitors.flatMap((id) => silence[id] ?? []).filter(({ asked }) => asked >= ASKED_MIN);
-    const value = medianOf(knowing.map(({ asked, silent }) => silent / asked));
+    const value = voiceOf(knowing.map(({ asked, silent }) => silent / asked));
     return value === undefined ? [] : [{ value, size: knowing.length }];
   });
   if (votes.length < groupsMin) return undefined;

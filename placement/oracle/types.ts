@@ -265,7 +265,7 @@ export interface MonitorRecord {
 }
 
 /** What monitors of one party have in common. */
-export type MonitorMarks = Pick<MonitorRecord, 'operator' | 'networkPrefix' | 'asn' | 'marksSince'>;
+type MonitorMarks = Pick<MonitorRecord, 'operator' | 'networkPrefix' | 'asn' | 'marksSince'>;
 
 /** The fold of the log. Plain data: it can be saved as JSON. */
 export interface NetworkState {

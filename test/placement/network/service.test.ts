@@ -72,13 +72,16 @@ describe('network service', () => {
     const closed = network.eventsOf('era-closed').at(-1)!.outcome;
     expect(closed.providers.map(({ decision }) => decision)).toEqual(['up', 'up', 'up']);
     for (const { audits, placementScore } of closed.providers) {
-      expect(audits.passed).toBeGreaterThanOrEqual(20);
+      // Of twenty challenges, those that are no canaries.
+      expect(audits.passed).toBeGreaterThanOrEqual(12);
       expect(audits).toMatchObject({ wrong: 0, missing: 0, silent: 0 });
       expect(placementScore).toBeGreaterThan(0.9);
     }
     expect(closed.monitors.map(({ canaryAccuracy }) => canaryAccuracy)).toEqual([1, 1, 1]);
-    const scores = network.registry.all().map(({ info }) => info.score);
-    expect(scores).toEqual(closed.providers.map(({ placementScore }) => placementScore));
+    const scores = new Map(network.registry.all().map(({ info }) => [info.id, info.score]));
+    for (const { provider, placementScore } of closed.providers) {
+      expect(scores.get(provider)).toBe(placementScore);
+    }
     expect(network.service.overview()).toMatchObject({
       providers: { vetting: 3 },
       monitors: { active: 3 },

@@ -42,7 +42,7 @@ describe('independent groups', () => {
       since('d', 0.2, 'south', '10.0.2.0/24', 3),
     ]);
     expect(groups).toEqual([
-      { name: 'claims+south', monitors: ['a', 'd'] },
+      { name: 'claims+south', monitors: ['d', 'a'] },
       { name: 'east', monitors: ['c'] },
       { name: 'north', monitors: ['b'] },
     ]);
