@@ -84,7 +84,10 @@ function oracle({ profile, shards }: { profile: ChunkRecord['profile']; shards: 
   for (const [index, each] of shards.entries()) {
     if (each.health === 'healthy' && stays(each)) continue;
     const patient =
-      each.health === 'unreachable' && stays(each) && each.mayReturn && redundant > profile.data;
+      each.health === 'unreachable' &&
+      (stays(each) || each.state === 'suspended') &&
+      each.mayReturn &&
+      redundant > profile.data;
     if (patient) wait.add(index);
     else rebuild.add(index);
   }
