@@ -91,7 +91,8 @@ interface Work {
 
 /**
  * What a monitor made of what it was given. A report that its evidence does not bear out is as bad as a wrong canary, and so is a canary that
- * it does not report at all, at a provider that was up. An audit is done when the provider's signature shows it; that there was no answer is
+ * it does not report at all, at a provider that was up, when it has left out most of what it was given: an honest one runs out of time at
+ * a provider that is slow, or away at the wrong moment. An audit is done when the provider's signature shows it; that there was no answer is
  * accepted of a provider that was not decided 'up'.
  */
 function workOf(
@@ -102,6 +103,7 @@ function workOf(
   const findings = new Map(byMonitor.get(monitor)?.map((finding) => [finding.provider, finding]));
   const canaries: boolean[] = [];
   let [asked, done] = [0, 0];
+  const isIdle = leavesOutMost(given.get(monitor) ?? [], findings, decisions);
   for (const { provider, targets } of given.get(monitor) ?? []) {
     const decision = decisions.get(provider);
     if (decision === undefined) continue;
@@ -110,12 +112,24 @@ function workOf(
       const audit = audits.get(place);
       asked++;
       if (audit !== undefined && !audit.false && (audit.signed || decision !== 'up')) done++;
-      const skipped = audit === undefined && target.canary !== undefined && decision === 'up';
+      const skipped = isIdle && audit === undefined && target.canary !== undefined && decision === 'up';
       const right = audit?.canary ?? (audit?.false || skipped ? false : undefined);
       if (right !== undefined) canaries.push(right);
     }
   }
   return { canaries, share: asked === 0 ? undefined : tidy(done / asked) };
+}
+
+/** Of what it was given at providers that were up, more than half is not in its report. */
+function leavesOutMost(
+  tasks: NonNullable<ReturnType<EraFindings['given']['get']>>,
+  findings: ReadonlyMap<ProviderId, MonitorFinding>,
+  decisions: ReadonlyMap<ProviderId, EraVerdict['decision']>,
+): boolean {
+  const up = tasks.filter(({ provider }) => decisions.get(provider) === 'up');
+  const given = up.reduce((sum, { targets }) => sum + targets.length, 0);
+  const reported = up.reduce((sum, { provider }) => sum + (findings.get(provider)?.audits.length ?? 0), 0);
+  return 2 * reported < given;
 }
 
 /**
