@@ -8,8 +8,6 @@ const USED_TOLERANCE = 0.01;
 const USED_SLACK_BYTES = 256 * 1024 * 1024;
 /** Share of the capacity by which what it tells monitors may differ from what it tells the gateway: they ask at other times. */
 const FREE_TOLERANCE = 0.1;
-/** Writes that every provider is taken to have had before: one refusal is no habit. */
-const PRIOR_WRITES = 4;
 /** Space is not proven: whatever it says of it, a provider that serves is worth something. */
 const HONESTY_MIN = 0.01;
 
@@ -39,7 +37,7 @@ export function capacityHonesty(
 
 function taken({ writes, refusedWithSpace }: Observed): number | undefined {
   const asked = writes + refusedWithSpace;
-  return asked === 0 ? undefined : (writes + PRIOR_WRITES) / (asked + PRIOR_WRITES);
+  return asked === 0 ? undefined : writes / asked;
 }
 
 function used({ storedBytes, space }: Observed, former: Observed | undefined): number | undefined {

@@ -113,7 +113,7 @@ describe('an honest network', () => {
       'active providers with scores',
       () => network.summaries(),
       (seen) => seen.every((one) => one.state === 'active' && (one.placementScore ?? 0) > 0.8),
-      120,
+      300,
     );
     expect(list).toHaveLength(12);
     const detail = await network.detail(list[0]!.id);
@@ -145,7 +145,7 @@ describe('an honest network', () => {
       'the end of the exit',
       () => network.detail(leaving!.id),
       (seen) => seen.state === 'gone' && seen.shards === 0,
-      240,
+      480,
     );
     await load.end();
     expect(load.failures).toEqual([]);
@@ -243,7 +243,7 @@ describe('a network of vices', () => {
       `${states.join(' or ')} for ${component}`,
       () => network.detail(id),
       (one) => (states as readonly string[]).includes(one.state),
-      240,
+      480,
     );
     const worst = seen.history.map((era) => era.components[component] ?? 1);
     expect(Math.min(...worst)).toBeLessThan(component === 'integrity' ? 0.961 : 0.8);
@@ -254,7 +254,7 @@ describe('a network of vices', () => {
       'the removal of the yes-man',
       () => network.monitorRecords(),
       (seen) => seen.find(({ operator }) => operator === 'yes-man')?.state === 'removed',
-      240,
+      480,
     );
     expect(monitors.filter(({ state }) => state === 'active')).toHaveLength(7);
     const smeared = await network.detail(network.providers[11]!.id);

@@ -132,11 +132,9 @@ describe('capacity', () => {
 
   test('is what it took of what it said it had room for', () => {
     expect(capacityHonesty(undefined, undefined, 5)).toBeUndefined();
-    expect(capacityHonesty(seen(0, 0, 3, 1), undefined, undefined)).toBe(7 / 8);
-    // One refusal is no habit, and many are.
-    expect(capacityHonesty(seen(0, 0, 0, 1), undefined, undefined)).toBe(0.8);
-    expect(capacityHonesty(seen(0, 0, 0, 4), undefined, undefined)).toBe(0.5);
-    expect(capacityHonesty(seen(0, 0, 0, 396), undefined, undefined)).toBe(0.01);
+    expect(capacityHonesty(seen(0, 0, 3, 1), undefined, undefined)).toBe(0.75);
+    // Never 0: one era of it alone brings no score to naught, and three make a provider degraded.
+    expect(capacityHonesty(seen(0, 0, 0, 1), undefined, undefined)).toBe(0.01);
   });
 
   test('is refuted by less used than is stored, unless deletes or writes in between explain it', () => {
