@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
-import type { DurabilityReport, NetworkOperator } from '#placement';
+import type { Durability, DurabilityReport, NetworkOperator } from '#placement';
 
 /** What the S3 listener reports of each request. */
 interface RequestSample {
@@ -136,7 +136,7 @@ function gaugeSpecs(gauges: Gauges): GaugeSpec[] {
 }
 
 function networkSpecs(gauges: Gauges): GaugeSpec[] {
-  const registered = async () => (await gauges.network()?.providers()) ?? [];
+  const registered = oneAtATime(async () => (await gauges.network()?.providers()) ?? []);
   return [
     {
       name: 'shardway_provider_score',
@@ -176,26 +176,26 @@ function networkSpecs(gauges: Gauges): GaugeSpec[] {
 }
 
 function durabilitySpecs(gauges: Gauges): GaugeSpec[] {
-  const durability = (): Promise<DurabilityReport> => gauges.durability();
-  const buckets = async () => Object.entries((await durability()).byBucket);
+  const durability = oneAtATime(() => gauges.durability());
+  const byBucket = async (value: (one: Durability) => number) => {
+    const { whole, byBucket: buckets } = await durability();
+    return [
+      [value(whole), { bucket: '' }] as const,
+      ...Object.entries(buckets).map(([bucket, one]) => [value(one), { bucket }] as const),
+    ];
+  };
   return [
     {
       name: 'shardway_durability_nines',
       help: 'Nines of a chunk’s durability in a year, by the measured failure rate and repair time',
       labelNames: ['bucket'],
-      values: async () => [
-        [capped((await durability()).whole.nines), { bucket: '' }],
-        ...(await buckets()).map(([bucket, { nines }]) => [capped(nines), { bucket }] as const),
-      ],
+      values: async () => await byBucket(({ nines }) => capped(nines)),
     },
     {
       name: 'shardway_expected_loss_bytes',
       help: 'Bytes expected to be lost in a year',
       labelNames: ['bucket'],
-      values: async () => [
-        [(await durability()).whole.expectedLossBytes, { bucket: '' }],
-        ...(await buckets()).map(([bucket, one]) => [one.expectedLossBytes, { bucket }] as const),
-      ],
+      values: async () => await byBucket(({ expectedLossBytes }) => expectedLossBytes),
     },
     {
       name: 'shardway_worst_domain_chunks',
@@ -205,6 +205,15 @@ function durabilitySpecs(gauges: Gauges): GaugeSpec[] {
         (await durability()).whole.worstDomain.map(({ level, chunks }) => [chunks, { level }] as const),
     },
   ];
+}
+
+/** The gauges of a scrape are collected side by side: what several of them need is read once. */
+function oneAtATime<T>(read: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined;
+  return async () => {
+    underWay ??= read().finally(() => (underWay = undefined));
+    return await underWay;
+  };
 }
 
 /** Without chunks nothing can be lost; infinity is no value to chart. */

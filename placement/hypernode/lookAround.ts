@@ -1,7 +1,6 @@
 /** The visits of an era: the monitor's own check first, then every provider of the assignment, until the time is over. */
 import type { Assignment, Report } from '../network/messages.ts';
 import { Connectivity, isConnected, type Reach } from './connectivity.ts';
-import { grantTerms } from './grantTerms.ts';
 import { ProviderLine } from './providerLine.ts';
 import { ProviderProbe } from './providerProbe.ts';
 import { requestSlots } from './slots.ts';
@@ -147,19 +146,17 @@ function watchOf(
 function visitsOf(
   { targets, throughput }: Assignment['tasks'][number],
   endsAt: number,
-  { clock, limits, random, membership }: RoundOptions,
+  { clock, limits, random }: RoundOptions,
 ): Visit[] {
   const from = clock.now();
   const rest = Math.min(limits.answerMs, (endsAt - from) * REST_SHARE);
-  // Grants end by the provider's clock, which is taken to be the gateway's.
-  const endOf = (grant: string): number => grantTerms(grant).expires - (membership.now() - clock.now());
   return planVisits(
     {
       from,
       until: Math.max(from, Math.min(endsAt - rest, from + limits.spreadMs)),
       visits: limits.probes,
-      targets: targets.map(({ grant }) => endOf(grant)),
-      read: throughput && endOf(throughput.grant),
+      targets,
+      read: throughput,
     },
     random,
   );

@@ -109,12 +109,16 @@ describe('an honest network', () => {
   }, MINUTE);
 
   test('scores come alive, are explained by component, and new shards follow them', async () => {
-    const list = await network.until(
-      'active providers with scores',
-      () => network.summaries(),
-      (seen) => seen.every((one) => one.state === 'active' && (one.placementScore ?? 0) > 0.8),
+    await network.until(
+      'scores of all providers',
+      async () =>
+        (await network.summaries()).filter(
+          ({ state, placementScore }) => state !== 'active' || (placementScore ?? 0) <= 0.8,
+        ),
+      (behind) => behind.length === 0,
       300,
     );
+    const list = await network.summaries();
     expect(list).toHaveLength(12);
     const detail = await network.detail(list[0]!.id);
     expect(detail.last?.groups).toHaveLength(7);

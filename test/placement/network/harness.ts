@@ -327,6 +327,14 @@ function grantNonce(grant: string): string {
   return (JSON.parse(json) as { nonce: string }).nonce;
 }
 
+/** A monitor of a network that has been let in, once an era is open for it. */
+export async function activeMonitor(network: TestNetwork): Promise<Monitor> {
+  const monitor = new Monitor(network);
+  await monitor.register('m', { token: await network.service.createToken('hypernode', 1, 1) });
+  await until(() => network.service.state.open !== undefined);
+  return monitor;
+}
+
 export function describeProvider(endpoint: string, number = 1): ProviderDescription {
   return {
     endpoint,

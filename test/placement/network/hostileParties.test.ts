@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Freshness } from '../../../placement/network/freshness.ts';
 import type { Report } from '../../../placement/network/messages.ts';
-import { Monitor, TestNetwork, until } from './harness.ts';
+import { activeMonitor, Monitor, TestNetwork, until } from './harness.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -17,17 +17,10 @@ describe('what parties say', () => {
     await network.close();
   });
 
-  async function activeMonitor(): Promise<Monitor> {
-    const monitor = new Monitor(network);
-    await monitor.register('m', { token: await network.service.createToken('hypernode', 1, 1) });
-    await until(() => network.service.state.open !== undefined);
-    return monitor;
-  }
-
   test('a report tells of what was asked and nothing else, and its evidence is bounded', async () => {
     await network.addDaemon(1, await network.service.createToken('provider', 1, 1));
     await until(() => network.service.state.open !== undefined);
-    const monitor = await activeMonitor();
+    const monitor = await activeMonitor(network);
     await network.nextEra();
     const { version: _v, gateway: _g, at: _a, ...said } = JSON.parse((await monitor.work()).body) as Report;
     const [finding] = said.findings;
@@ -83,7 +76,7 @@ describe('what parties say', () => {
   });
 
   test('what a former run of the gateway took is not taken again', async () => {
-    const monitor = await activeMonitor();
+    const monitor = await activeMonitor(network);
     await network.nextEra();
     const ask = (): ReturnType<Monitor['sign']> =>
       monitor.sign('assignment-request', { era: network.service.state.era });

@@ -8,7 +8,7 @@ import { readLog } from '../../../placement/oracle/logReader.ts';
 import { replay } from '../../../placement/oracle/replay.ts';
 import type { LogRecord } from '../../../placement/oracle/types.ts';
 import { systemClock } from '../../../placement/time.ts';
-import { ERA_MS, Monitor, TestNetwork, until } from './harness.ts';
+import { activeMonitor, ERA_MS, TestNetwork, until } from './harness.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -38,15 +38,8 @@ describe('network service', () => {
     await network.close();
   });
 
-  async function monitorOfOpenEra(): Promise<Monitor> {
-    const monitor = new Monitor(network);
-    await monitor.register('m', { token: await network.service.createToken('hypernode', 1, 1) });
-    await until(() => network.service.state.open !== undefined);
-    return monitor;
-  }
-
   test('an era that was opened while the clock was a day ahead is closed at once, and eras go on', async () => {
-    await monitorOfOpenEra();
+    await activeMonitor(network);
     const { clock } = network;
     const right = clock.now.bind(clock);
     clock.now = () => right() + DAY_MS;
@@ -129,7 +122,7 @@ describe('network service', () => {
   });
 
   test('what was seen is saved every minute, for a stop that comes without warning', async () => {
-    await monitorOfOpenEra();
+    await activeMonitor(network);
     const seen = async (): Promise<string> =>
       await readFile(join(network.folder, 'seen.json'), 'utf8').catch(() => '');
     await until(async () => (await seen()) !== '');
@@ -142,7 +135,7 @@ describe('network service', () => {
   });
 
   test('what samples were drawn with is told at the close, and was fixed when the era opened', async () => {
-    await monitorOfOpenEra();
+    await activeMonitor(network);
     await network.nextEra();
     await network.nextEra();
     const { era } = network.service.state;
