@@ -69,6 +69,9 @@ export interface Network {
   stop(): Promise<void>;
 }
 
+/** With the processes' start on a busy machine. */
+const REGISTRATION_SECONDS = 90;
+
 /** Twelve honest providers in three regions, each in a site and with an operator of its own. */
 export function honestProviders(count = 12): ProviderPlan[] {
   return Array.from({ length: count }, (_, index) => ({
@@ -119,7 +122,7 @@ export async function startNetwork(plan: NetworkPlan): Promise<Network> {
   for (const one of plan.monitors) await addMonitor(one);
   say(`${monitors.length} HyperNodes are running`);
   const get = async (path: string): Promise<unknown> => await server.admin('GET', path);
-  return {
+  const network: Network = {
     server,
     providers,
     monitors,
@@ -143,6 +146,14 @@ export async function startNetwork(plan: NetworkPlan): Promise<Network> {
       if (own !== undefined) await rm(own, { recursive: true, force: true });
     },
   };
+  // One that is taken in after the writes have ended would hold nothing, and have nothing to prove.
+  await network.until(
+    'the registration of all providers',
+    () => network.summaries(),
+    (seen) => seen.filter(({ state }) => state !== 'applied').length === providers.length,
+    REGISTRATION_SECONDS,
+  );
+  return network;
 }
 
 function providerCommand(plan: ProviderPlan, data: string, gateway: string): string[] {
