@@ -5,8 +5,10 @@
  */
 import type { ChunkId } from '#placement';
 import { keysFor } from './body.ts';
+import { chunkCodec } from './codecs.ts';
 import type { Plan } from './commit.ts';
 import type { Context } from './context.ts';
+import { chunkKey, homeOf } from './keys.ts';
 import type { BodyPart, Hex, Segment } from './model.ts';
 import { declarePending, prepareBody, whilePending } from './pages.ts';
 import type { PreparedBody } from './pages.ts';
@@ -65,6 +67,18 @@ export async function adopt<R>(
     const entries: Entries = { checks: [context.session.alive()], puts: [], deletes: [declaration] };
     return commit({ bytes: prepared.bytes, entries: async () => entries });
   });
+}
+
+/**
+ * Whether segments lie in a pack. They are not adopted but written anew: a pack can be compacted only while each of its references says
+ * which version it is for, and copying something so small costs little.
+ */
+export async function liesInPack(context: Context, segments: readonly Segment[]): Promise<boolean> {
+  const extents = segments.flatMap((segment) => segment.extents);
+  if (extents.length !== 1) return false;
+  const { chunk } = extents[0]!;
+  const value = await context.kv.get(homeOf(chunk), chunkKey(chunk));
+  return value !== undefined && chunkCodec.decode(value).packed;
 }
 
 async function declareInline(

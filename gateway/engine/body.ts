@@ -5,11 +5,13 @@ import { createDigests } from './checksums.ts';
 import type { DigestResult } from './checksums.ts';
 import { newId } from './context.ts';
 import type { Context } from './context.ts';
-import { createDataKey, createEncryptor } from './encryption.ts';
+import { cipherLength, createDataKey, createEncryptor } from './encryption.ts';
 import { toEngineError } from './errors.ts';
 import { customerKeyEncryption } from './keyring.ts';
 import type { KeyEncryption } from './keyring.ts';
-import type { BodyPart, Extent } from './model.ts';
+import type { BodyPart, Extent, PackReference } from './model.ts';
+import type { PackedBody, PackEntries } from './packs.ts';
+import { recordChunks } from './recorded.ts';
 import { EngineError } from './types.ts';
 import type { Body, Checksum, ChecksumAlgorithm, CustomerKey } from './types.ts';
 
@@ -17,6 +19,8 @@ export interface WrittenBody {
   readonly part: BodyPart;
   /** To be recorded in the commit that makes the body visible. */
   readonly chunks: readonly WrittenChunk[];
+  /** Its place in a chunk that it shares with others: then it has no chunks of its own. */
+  readonly packed: PackedBody | undefined;
   readonly size: number;
   /** Hex. */
   readonly md5: string;
@@ -29,6 +33,8 @@ export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Computed when the body itself asks for none. */
   readonly algorithm?: ChecksumAlgorithm | undefined;
+  /** It may share a chunk with others, if it is small: only what one version names, and what says which, can be moved later. */
+  readonly mayShare?: boolean;
 }
 
 /** Key encryption for a body: the customer's key, or the gateway's. */
@@ -47,7 +53,9 @@ export async function writeBody(
   options: WriteOptions = {},
 ): Promise<WrittenBody> {
   const algorithm = body.checksum?.algorithm ?? options.algorithm;
-  const sink = new ChunkSink(context, partition);
+  const sink: Sink = sharesChunk(context, body, options)
+    ? new PackSink(context, partition, cipherLength(body.length))
+    : new ChunkSink(context, partition);
   try {
     const owner = newId();
     const dataKey = createDataKey();
@@ -70,7 +78,7 @@ export async function writeBody(
     const digest = digests.finish();
     verify(body, size, digest);
     for (const cipher of encryptor.finish()) await sink.write(cipher);
-    const { extents, chunks } = await sink.finish();
+    const { extents, chunks, packed } = await sink.finish();
     const segments = [];
     if (size > 0) {
       const { keyId, bytes: wrapped } = await keysFor(context, options.customerKey).wrap(dataKey, owner);
@@ -80,17 +88,34 @@ export async function writeBody(
     return {
       part: { owner, segments },
       chunks,
+      packed,
       size,
       md5: digest.md5,
       ...(algorithm && digest.checksum !== undefined
         ? { checksum: { algorithm, type: 'FULL_OBJECT', value: digest.checksum } }
         : {}),
-      survives: DOMAIN_LEVELS.filter((level) => chunks.every((chunk) => chunk.survives.includes(level))),
+      survives: survivedBy(packed ? [packed] : chunks),
     };
   } catch (error) {
     await sink.abort();
     throw toEngineError(error);
   }
+}
+
+const survivedBy = (chunks: readonly Pick<WrittenChunk, 'survives'>[]): DomainLevel[] =>
+  DOMAIN_LEVELS.filter((level) => chunks.every((chunk) => chunk.survives.includes(level)));
+
+/** Whatever its version's commit has to record of a written body. @param place of the version that will name it */
+export async function bodyEntries(
+  context: Context,
+  { part, chunks, packed }: WrittenBody,
+  place: Omit<PackReference, 'length'>,
+): Promise<PackEntries> {
+  if (packed) return await packed.entries(part.owner, place);
+  return {
+    checks: chunks.length > 0 ? [context.session.alive()] : [],
+    puts: recordChunks(chunks, part.owner, place.bucket),
+  };
 }
 
 function assertSize(context: Context, body: Body, size: number): void {
@@ -121,13 +146,71 @@ function verify(body: Body, size: number, digest: DigestResult): void {
   }
 }
 
-/** Forgets chunks that were written for nothing; reclaim deletes them. */
-export function abandonChunks(context: Context, chunks: readonly WrittenChunk[]): void {
+/** The body is named by a version: its chunks are recorded. */
+export function settleBody(
+  context: Context,
+  { chunks, packed }: Pick<WrittenBody, 'chunks' | 'packed'>,
+): void {
+  for (const { record } of chunks) context.session.settle(record.id);
+  packed?.leave(true);
+}
+
+/** Forgets a body that was written for nothing; reclaim deletes its chunks. */
+export function abandonBody(
+  context: Context,
+  { chunks, packed }: Pick<WrittenBody, 'chunks' | 'packed'>,
+): void {
   for (const { record } of chunks) context.session.abandon(record.id);
+  packed?.leave(false);
+}
+
+/** Where a body's ciphertext goes. */
+interface Sink {
+  write(bytes: Uint8Array): Promise<void>;
+  finish(): Promise<{ extents: Extent[]; chunks: WrittenChunk[]; packed: PackedBody | undefined }>;
+  abort(): Promise<void>;
+}
+
+function sharesChunk(
+  { options: { packedBodyBytes } }: Context,
+  body: Body,
+  { mayShare }: WriteOptions,
+): body is Body & { readonly length: number } {
+  return mayShare === true && body.length !== undefined && body.length > 0 && body.length <= packedBodyBytes;
+}
+
+/** Holds a small body until all that its client promised has been checked: what is refused never gets into a chunk of others. */
+class PackSink implements Sink {
+  readonly #context: Context;
+  readonly #partition: number;
+  readonly #bytes: Buffer;
+  #filled = 0;
+  #packed: PackedBody | undefined;
+
+  constructor(context: Context, partition: number, length: number) {
+    this.#context = context;
+    this.#partition = partition;
+    this.#bytes = Buffer.allocUnsafe(length);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#bytes.set(bytes, this.#filled);
+    this.#filled += bytes.length;
+  }
+
+  async finish(): Promise<{ extents: Extent[]; chunks: WrittenChunk[]; packed: PackedBody }> {
+    const packed = await this.#context.packs.write(this.#partition, this.#bytes.subarray(0, this.#filled));
+    this.#packed = packed;
+    return { extents: [packed.extent], chunks: [], packed };
+  }
+
+  async abort(): Promise<void> {
+    this.#packed?.leave(false);
+  }
 }
 
 /** Cuts a run of ciphertext into chunks. One chunk is filled while the one before settles. */
-class ChunkSink {
+class ChunkSink implements Sink {
   readonly #context: Context;
   readonly #partition: number;
   readonly #ids: ChunkId[] = [];
@@ -154,10 +237,10 @@ class ChunkSink {
     }
   }
 
-  async finish(): Promise<{ extents: Extent[]; chunks: WrittenChunk[] }> {
+  async finish(): Promise<{ extents: Extent[]; chunks: WrittenChunk[]; packed: undefined }> {
     await this.#settle();
     await this.#settling;
-    return { extents: this.#extents, chunks: this.#written };
+    return { extents: this.#extents, chunks: this.#written, packed: undefined };
   }
 
   async abort(): Promise<void> {

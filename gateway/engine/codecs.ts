@@ -13,6 +13,7 @@ import type {
   GateRecord,
   GuardRecord,
   PartRecord,
+  PackReference,
   PartSummary,
   ReservationRecord,
   Segment,
@@ -120,19 +121,27 @@ const bodyOf = ([parts, id]: BodyRow): StoredBody =>
 
 export const bodyCodec = codec<StoredBody, BodyRow>('body', bodyRow, bodyOf);
 
-/** One of the three is not null. */
-type GarbageRow = [body: BodyRow | null, upload: Uint8Array | null, pages: Uint8Array | null];
+/** One of the four is not null. */
+type GarbageRow = [
+  body: BodyRow | null,
+  upload: Uint8Array | null,
+  pages: Uint8Array | null,
+  moved: [owner: Uint8Array, chunk: Uint8Array] | null,
+];
 export const garbageCodec = codec<GarbageRecord, GarbageRow>(
   'garbage',
   (garbage) => [
     garbage.kind === 'body' ? bodyRow(garbage.body) : null,
     garbage.kind === 'upload' ? raw(garbage.upload) : null,
     garbage.kind === 'pages' ? raw(garbage.pages) : null,
+    garbage.kind === 'moved' ? [raw(garbage.owner), raw(garbage.chunk)] : null,
   ],
-  ([body, upload, pages]) => {
+  ([body, upload, pages, moved]) => {
     if (body) return { kind: 'body', body: bodyOf(body) };
+    if (moved) return { kind: 'moved', owner: hex(moved[0]), chunk: hex(moved[1]) };
     return upload ? { kind: 'upload', upload: hex(upload) } : { kind: 'pages', pages: hex(pages!) };
   },
+  { version: 2, migrate: { 1: (older: readonly unknown[]) => [...older, null] } },
 );
 
 type AttributesRow = [Pairs, Pairs, Pairs, 'AES256' | null];
@@ -289,27 +298,51 @@ type ChunkRow = [
   shards: (string | Uint8Array | null)[],
   touches: number,
   deleting: boolean,
+  packed: boolean,
 ];
 
-function chunkRow({ record, touches, deleting }: StoredChunk): ChunkRow {
+function chunkRow({ record, touches, deleting, packed }: StoredChunk): ChunkRow {
   const { id, profile, length, cell, generation } = record;
   const shards: (string | Uint8Array | null)[] = [];
   for (const shard of record.shards) shards.push(shard?.provider ?? null, shard?.root ?? null);
-  return [raw(id), profile.data, profile.parity, length, cell, generation, shards, touches, deleting];
+  return [raw(id), profile.data, profile.parity, length, cell, generation, shards, touches, deleting, packed];
 }
 
 function chunkOf(row: ChunkRow): StoredChunk {
-  const [id, data, parity, length, cell, generation, flat, touches, deleting] = row;
+  const [id, data, parity, length, cell, generation, flat, touches, deleting, packed] = row;
   const shards: (ChunkRecord['shards'][number] | undefined)[] = [];
   for (let i = 0; i + 1 < flat.length; i += 2) {
     const provider = flat[i] as string | null;
     shards.push(provider === null ? undefined : { provider, root: flat[i + 1] as Uint8Array });
   }
   const record = { id: hex(id), profile: { data, parity }, length, cell, generation, shards };
-  return { record, touches, deleting };
+  return { record, touches, deleting, packed };
 }
 
-export const chunkCodec = codec<StoredChunk, ChunkRow>('chunk', chunkRow, chunkOf);
+export const chunkCodec = codec<StoredChunk, ChunkRow>('chunk', chunkRow, chunkOf, {
+  version: 2,
+  // There were no packs.
+  migrate: { 1: (older: readonly unknown[]) => [...older, false] },
+});
+
+type PackReferenceRow = [key: Uint8Array, sequence: number, length: number];
+const packReferenceRest = codec<Omit<PackReference, 'bucket'>, PackReferenceRow>(
+  'pack reference',
+  ({ key, sequence, length }) => [key, sequence, length],
+  ([key, sequence, length]) => ({ key, sequence, length }),
+);
+
+/** Every reference that names a bucket begins with the bucket's id. */
+export const BUCKET_ID_BYTES = 8;
+
+/** The bucket's id in front, as in every first reference to a chunk. */
+export const packReferenceCodec: Codec<PackReference> = {
+  encode: ({ bucket, ...rest }) => Buffer.concat([raw(bucket), packReferenceRest.encode(rest)]),
+  decode: (bytes) => ({
+    bucket: hex(bytes.subarray(0, BUCKET_ID_BYTES)),
+    ...packReferenceRest.decode(bytes.subarray(BUCKET_ID_BYTES)),
+  }),
+};
 
 export const reservationCodec = codec<ReservationRecord, [number[], number, number]>(
   'reservation',

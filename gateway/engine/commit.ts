@@ -84,10 +84,13 @@ async function outcomeOf(context: Context, partition: number, plan: Plan<unknown
   const failed = await broken(context, partition, plan.checks);
   if (failed.length === 0) return 'not yet';
   const checked = new Set(plan.checks.map(({ key }) => textOf(key)));
-  const chunk = puts.find(([key]) => key[0] === KIND.chunk && !checked.has(textOf(key)));
-  if (!chunk) return 'unclear';
-  // Ids of new chunks are never used twice: the record is there only if this very commit was applied.
-  if (await context.kv.get(partition, chunk[0])) return 'applied';
+  const isNew = (kind: number): ((put: (typeof puts)[number]) => boolean) => {
+    return ([key]) => key[0] === kind && !checked.has(textOf(key));
+  };
+  // Ids of new chunks and of owners are never used twice: the entry is there only if this very commit was applied.
+  const evidence = puts.find(isNew(KIND.chunk)) ?? puts.find(isNew(KIND.ref));
+  if (!evidence) return 'unclear';
+  if (await context.kv.get(partition, evidence[0])) return 'applied';
   // A value once gone does not come back; an absent key may be absent again.
   return failed.some(({ value }) => value !== null) ? 'never' : 'unclear';
 }

@@ -5,6 +5,7 @@ import type { KeyValueStore } from '../metadata/types.ts';
 import type { KeyEncryption } from './keyring.ts';
 import type { Locks } from './locks.ts';
 import type { Hex } from './model.ts';
+import type { Packs } from './packs.ts';
 import type { Pins } from './pins.ts';
 import type { Session } from './session.ts';
 
@@ -17,6 +18,8 @@ export interface EngineOptions {
   readonly reservedIds: number;
   /** Encoded body up to which it stays in its version record. */
   readonly inlineBodyBytes: number;
+  /** Largest body, in bytes of plaintext, that may share a chunk with others. */
+  readonly packedBodyBytes: number;
   /** Encoded bytes of a page of a longer body, about. */
   readonly pageBytes: number;
   /** Chunks whose references a copy adds in its visible commit; more are added before it. */
@@ -36,6 +39,7 @@ export const DEFAULT_OPTIONS: EngineOptions = {
   chunkBytes: 64 * MIB,
   reservedIds: 256,
   inlineBodyBytes: 8 * 1024,
+  packedBodyBytes: 128 * 1024,
   pageBytes: 256 * 1024,
   inlineChunks: 64,
   bodyBytesMax: 5 * 1024 * MIB,
@@ -56,6 +60,7 @@ export interface Context {
   readonly region: string;
   readonly options: EngineOptions;
   readonly session: Session;
+  readonly packs: Packs;
   readonly pins: Pins;
   readonly locks: Locks;
 }

@@ -1,13 +1,16 @@
 /** CopyObject. */
-import { adopt, rewrap } from './adopt.ts';
+import { adopt, liesInPack, rewrap } from './adopt.ts';
+import { writeBody } from './body.ts';
 import { createDigests } from './checksums.ts';
 import type { DigestResult } from './checksums.ts';
 import { checkWrite } from './conditions.ts';
 import { newId, newShortId } from './context.ts';
 import type { Context } from './context.ts';
 import { changeKey, locate } from './keyState.ts';
+import type { Located } from './keyState.ts';
 import type { BodyPart, Segment, VersionRecord } from './model.ts';
-import { assertSameBucket, existingOf, written } from './objects.ts';
+import { assertSameBucket, existingOf, nameBody, written } from './objects.ts';
+import type { DescribedVersion } from './objects.ts';
 import { openBody, streamSegments } from './reader.ts';
 import type { OpenedBody } from './reader.ts';
 import { ChunkGone } from './recorded.ts';
@@ -68,6 +71,9 @@ export function copy(context: Context, request: CopyRequest): Promise<WriteResul
     const { bucket, key, conditions } = request;
     const located = await locate(context, bucket, key);
     const version = await versionOf(context, request, source);
+    if (await liesInPack(context, segmentsOf(source.parts))) {
+      return copyBytes(context, request, source, located, version);
+    }
     const parts = await partsOf(context, request, source, version);
     const tail = newShortId();
     return adopt(context, located.partition, parts, true, (adoption) =>
@@ -87,14 +93,30 @@ export function copy(context: Context, request: CopyRequest): Promise<WriteResul
   });
 }
 
+async function copyBytes(
+  context: Context,
+  request: CopyRequest,
+  { record, parts }: OpenedBody,
+  located: Located,
+  version: DescribedVersion,
+): Promise<WriteResult> {
+  const bytes = streamSegments(context, segmentsOf(parts), request.source.customerKey);
+  const { customerKey } = request;
+  const body = { bytes, length: record.size };
+  const copied = await writeBody(context, located.partition, body, { customerKey, mayShare: true });
+  return nameBody(context, request, located, copied, version);
+}
+
 /** Headers that a copy never takes over. Source: S3 API reference, CopyObject. */
 const NOT_COPIED: ReadonlySet<string> = new Set(['x-amz-storage-class', 'x-amz-website-redirect-location']);
 
 const isCopied = ([name]: SystemHeaders[number]): boolean => !NOT_COPIED.has(name);
 
-type Described = Omit<VersionRecord, 'sequence' | 'versionId' | 'body'>;
-
-async function versionOf(context: Context, request: CopyRequest, source: OpenedBody): Promise<Described> {
+async function versionOf(
+  context: Context,
+  request: CopyRequest,
+  source: OpenedBody,
+): Promise<DescribedVersion> {
   const { record } = source;
   const checksum = await checksumOf(context, request, source);
   const sse = request.sse ?? record.sse;
@@ -127,7 +149,7 @@ async function partsOf(
   context: Context,
   request: CopyRequest,
   source: OpenedBody,
-  version: Described,
+  version: DescribedVersion,
 ): Promise<BodyPart[]> {
   const owner = newId();
   const sameChecksum = version.checksum?.algorithm === source.record.checksum?.algorithm;

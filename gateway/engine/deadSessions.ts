@@ -3,7 +3,6 @@ import type { ChunkId } from '#placement';
 import type { KeyValueStore } from '../metadata/types.ts';
 import { reservationCodec } from './codecs.ts';
 import type { Context } from './context.ts';
-import { inGroups } from './doomed.ts';
 import {
   chunkKey,
   garbageKey,
@@ -16,6 +15,7 @@ import {
   sessionKey,
 } from './keys.ts';
 import type { Hex, ReservationRecord } from './model.ts';
+import { inGroups } from './scan.ts';
 import { chunkIdOf } from './session.ts';
 
 const PAGE = 256;

@@ -23,8 +23,8 @@ export async function dropGarbage(context: Context, partition: number): Promise<
     await context.pins.quiesce();
     const due = page
       .map(([key, value]) => ({ key, id: idAt(key, 1, 16), garbage: garbageCodec.decode(value) }))
-      .filter(({ id }) => !context.pins.has(id));
-    const short = due.filter(({ garbage }) => garbage.kind === 'body' && garbage.body.kind === 'inline');
+      .filter((entry) => !context.pins.has(readersOf(entry)));
+    const short = due.filter(({ garbage }) => referencesIn(garbage) !== undefined);
     await dropShort(context, partition, short);
     for (const entry of due) if (!short.includes(entry)) await dropLong(context, partition, entry);
     dropped += due.length;
@@ -38,23 +38,42 @@ interface Entry {
   readonly garbage: GarbageRecord;
 }
 
-/** Bodies in the entries themselves: many in one commit where their chunks are in the same partition. */
+/** The body that readers of what the entry frees have pinned. */
+function readersOf({ id, garbage }: Entry): Hex {
+  return garbage.kind === 'moved' ? garbage.owner : id;
+}
+
+interface Reference {
+  readonly chunk: ChunkId;
+  readonly owner: Hex;
+}
+
+/** What an entry refers to; undefined where that does not stand in the entry itself. */
+function referencesIn(garbage: GarbageRecord): Reference[] | undefined {
+  if (garbage.kind === 'moved') return [garbage];
+  if (garbage.kind === 'body' && garbage.body.kind === 'inline') return referencesOf(garbage.body.parts);
+  return undefined;
+}
+
+/** References in the entries themselves: many in one commit where their chunks are in the same partition. */
 async function dropShort(context: Context, partition: number, entries: readonly Entry[]): Promise<void> {
   if (entries.length === 0) return;
-  const parts = entries.flatMap(({ garbage }) =>
-    garbage.kind === 'body' && garbage.body.kind === 'inline' ? garbage.body.parts : [],
+  await dropReferences(
+    context,
+    entries.flatMap(({ garbage }) => referencesIn(garbage) ?? []),
   );
-  await dropReferences(context, parts);
   await context.kv.commit(partition, { deletes: entries.map(({ key }) => key) });
 }
 
 async function dropLong(context: Context, partition: number, { key, garbage }: Entry): Promise<void> {
   if (garbage.kind === 'upload') {
     await discardParts(context, partition, garbage.upload);
-  } else {
+  } else if (garbage.kind !== 'moved') {
     const id = garbage.kind === 'pages' ? garbage.pages : pagedId(garbage);
     if (garbage.kind === 'body') {
-      for await (const parts of readPages(context, partition, id)) await dropReferences(context, parts);
+      for await (const parts of readPages(context, partition, id)) {
+        await dropReferences(context, referencesOf(parts));
+      }
     }
     await deleteRange(context, partition, pagesOf(id));
   }
@@ -66,13 +85,16 @@ function pagedId({ body }: GarbageRecord & { kind: 'body' }): Hex {
   return body.id;
 }
 
-/** References of the parts' owners to the parts' chunks, in every partition that has some. */
-async function dropReferences(context: Context, parts: readonly BodyPart[]): Promise<void> {
-  const refs: { chunk: ChunkId; owner: Hex }[] = [];
-  for (const { owner, segments } of parts) {
+/** References of the parts' owners to the parts' chunks. */
+function referencesOf(parts: readonly BodyPart[]): Reference[] {
+  return parts.flatMap(({ owner, segments }) => {
     const chunks = new Set(segments.flatMap(({ extents }) => extents.map(({ chunk }) => chunk)));
-    for (const chunk of chunks) refs.push({ chunk, owner });
-  }
+    return [...chunks].map((chunk) => ({ chunk, owner }));
+  });
+}
+
+/** Takes references away, in every partition that has some. */
+async function dropReferences(context: Context, refs: readonly Reference[]): Promise<void> {
   const owners = Map.groupBy(refs, ({ chunk }) => chunk);
   for (const [home, chunks] of byHome([...owners.keys()])) {
     for (let at = 0; at < chunks.length; at += PAGE) {

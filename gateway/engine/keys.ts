@@ -42,6 +42,12 @@ export const KIND = {
   session: 0x73, // s
   /** Chunk ids a session may use: session id. */
   reservation: 0x69, // i
+  /** Beat of a process that shares the store, by its session; partition 0. Gone once it is fenced off. */
+  member: 0x61, // a
+  /** Who does the background work; partition 0. */
+  lease: 0x6c, // l
+  /** Number that readers pass, so that what was garbage before it can go; partition 0. */
+  epoch: 0x6e, // n
 } as const;
 
 /** An S3 key has 1…1,024 bytes of UTF-8. */
@@ -130,6 +136,9 @@ export const doomedKey = (chunk: string): Buffer => join(KIND.doomed, id(chunk))
 export const pendingKey = (session: string, owner: string): Buffer =>
   join(KIND.pending, id(session), id(owner));
 export const sessionKey = (session: string): Buffer => join(KIND.session, id(session));
+export const memberKey = (session: string): Buffer => join(KIND.member, id(session));
+export const LEASE_KEY: Bytes = Buffer.of(KIND.lease);
+export const EPOCH_KEY: Bytes = Buffer.of(KIND.epoch);
 export const reservationKey = (session: string): Buffer => join(KIND.reservation, id(session));
 
 /** The key of an upload within its bucket: object key, terminator, upload id. */

@@ -134,10 +134,22 @@ export interface CompletedRecord {
 
 export interface StoredChunk {
   readonly record: ChunkRecord;
+  /** A pack: several bodies lie in it, and each of its references says where its body is named. */
+  readonly packed: boolean;
   /** Changes when a copy adds a reference: reclaim's commit fails then. */
   readonly touches: number;
   /** Reclaim has taken it: no new reference may be added. */
   readonly deleting: boolean;
+}
+
+/** Why a body holds a reference to a pack, and where a compaction finds the version that names it. */
+export interface PackReference {
+  readonly bucket: Hex;
+  /** As stored: see encodeKey. */
+  readonly key: Uint8Array;
+  readonly sequence: number;
+  /** Bytes of the pack that are the body's. */
+  readonly length: number;
 }
 
 /** Something that nothing names any more. */
@@ -146,7 +158,9 @@ export type GarbageRecord =
   /** Pages only: what they name is still named by others. */
   | { readonly kind: 'pages'; readonly pages: Hex }
   /** Parts of an upload that was aborted or completed without them. */
-  | { readonly kind: 'upload'; readonly upload: Hex };
+  | { readonly kind: 'upload'; readonly upload: Hex }
+  /** A body's reference to a pack that it was moved out of. */
+  | { readonly kind: 'moved'; readonly owner: Hex; readonly chunk: ChunkId };
 
 /** Counters of chunk ids that a session may have used in one partition. */
 export interface ReservationRecord {

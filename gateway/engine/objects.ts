@@ -1,5 +1,5 @@
 /** PUT, DELETE and tagging of objects. */
-import { abandonChunks, writeBody } from './body.ts';
+import { abandonBody, bodyEntries, settleBody, writeBody } from './body.ts';
 import type { WrittenBody } from './body.ts';
 import { checkWrite } from './conditions.ts';
 import type { Existing } from './conditions.ts';
@@ -9,10 +9,9 @@ import { newShortId } from './context.ts';
 import type { Context } from './context.ts';
 import { attributesOf, objectInfo } from './info.ts';
 import { changeKey, locate } from './keyState.ts';
-import type { KeyState } from './keyState.ts';
+import type { KeyState, Located } from './keyState.ts';
 import { assertVersionId, lookup } from './lookup.ts';
 import type { VersionRecord } from './model.ts';
-import { recordChunks } from './recorded.ts';
 import { inlineBody } from './segments.ts';
 import { EngineError } from './types.ts';
 import type {
@@ -40,30 +39,52 @@ export async function put(context: Context, request: PutRequest): Promise<WriteR
   const { bucket, key, conditions, customerKey, signal } = request;
   const located = await locate(context, bucket, key);
   if (conditions) await checkAhead(context, request);
-  const body = await writeBody(context, located.partition, request.body, { customerKey, signal });
+  const body = await writeBody(context, located.partition, request.body, {
+    customerKey,
+    signal,
+    mayShare: true,
+  });
+  const version = {
+    ...attributesOf(request),
+    deleteMarker: false,
+    lastModified: context.clock.now(),
+    size: body.size,
+    etag: body.md5,
+    ...(body.checksum ? { checksum: body.checksum } : {}),
+    ...(customerKey ? { customerKeyMd5: customerKey.md5 } : {}),
+  };
+  return nameBody(context, request, located, body, version);
+}
+
+/** A version without what its commit gives it. */
+export type DescribedVersion = Omit<VersionRecord, 'sequence' | 'versionId' | 'body'>;
+
+/** The visible commit of a body that was written for a key. */
+export function nameBody(
+  context: Context,
+  { bucket, key, conditions }: Pick<PutRequest, 'bucket' | 'key' | 'conditions'>,
+  located: Located,
+  body: WrittenBody,
+  version: DescribedVersion,
+): Promise<WriteResult> {
   const tail = newShortId();
   const bytes = inlineBody([body.part]);
-  const lastModified = context.clock.now();
   return settling(context, body, () =>
     changeKey(context, bucket, key, async (state) => {
       checkWrite(existingOf(state), conditions);
       assertSameBucket(state, located.bucketId);
-      const version = {
-        ...attributesOf(request),
-        deleteMarker: false,
-        lastModified,
-        size: body.size,
-        etag: body.md5,
-        ...(body.checksum ? { checksum: body.checksum } : {}),
-        ...(customerKey ? { customerKeyMd5: customerKey.md5 } : {}),
-        body: bytes,
-      };
-      const change = await addVersion(state, version, tail);
+      const change = await addVersion(state, { ...version, body: bytes }, tail);
+      const { sequence } = change.record;
+      const entries = await bodyEntries(context, body, {
+        bucket: state.bucketId,
+        key: located.encoded,
+        sequence,
+      });
       return {
-        checks: body.chunks.length > 0 ? [context.session.alive()] : [],
-        puts: [...change.puts, ...recordChunks(body.chunks, body.part.owner, state.bucketId)],
+        checks: entries.checks,
+        puts: [...change.puts, ...entries.puts],
         deletes: change.deletes,
-        result: written(change.record, request, state, body.survives),
+        result: written(change.record, { bucket, key }, state, body.survives),
       };
     }),
   );
@@ -98,16 +119,16 @@ export function written(
 /** Runs the commit of a written body: its chunks are recorded when it resolves, given up when it is refused, and kept when that is not known. */
 export async function settling<R>(
   context: Context,
-  body: Pick<WrittenBody, 'chunks'>,
+  body: Pick<WrittenBody, 'chunks' | 'packed'>,
   commit: () => Promise<R>,
 ): Promise<R> {
   try {
     const result = await commit();
-    for (const { record } of body.chunks) context.session.settle(record.id);
+    settleBody(context, body);
     return result;
   } catch (error) {
     if (error instanceof UnknownOutcome) context.session.doubt();
-    else abandonChunks(context, body.chunks);
+    else abandonBody(context, body);
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** Parts of multipart uploads. */
-import { adopt, rewrap } from './adopt.ts';
+import { adopt, liesInPack, rewrap } from './adopt.ts';
 import { writeBody } from './body.ts';
 import { garbageCodec, partCodec } from './codecs.ts';
 import { commitPlan } from './commit.ts';
@@ -11,6 +11,7 @@ import { uploadInfo } from './info.ts';
 import { garbageKey, partKey, partsOf } from './keys.ts';
 import type { Hex, PartRecord, PartSummary, UploadRecord } from './model.ts';
 import { settling } from './objects.ts';
+import { streamSegments } from './reader.ts';
 import type { OpenedBody } from './reader.ts';
 import { recordChunks } from './recorded.ts';
 import { justAfter } from './scan.ts';
@@ -26,12 +27,13 @@ import type {
   UploadRef,
 } from './types.ts';
 import { checkUploadKey, findUpload } from './uploads.ts';
+import type { FoundUpload } from './uploads.ts';
 
 /** S3's limit. */
 export const PARTS_MAX = 10_000;
 
 export async function putPart(context: Context, request: PutPartRequest): Promise<PartInfo> {
-  const { customerKey, signal, body, partNumber } = request;
+  const { customerKey, body, partNumber } = request;
   assertPartNumber(partNumber);
   const found = await findUpload(context, request);
   checkUploadKey(found.record, customerKey);
@@ -42,17 +44,26 @@ export async function putPart(context: Context, request: PutPartRequest): Promis
       `Checksum Type mismatch occurred, expected checksum Type: ${declared.toLowerCase()}, actual checksum Type: ${body.checksum.algorithm.toLowerCase()}`,
     );
   }
-  const written = await writeBody(context, found.partition, body, {
+  return writePart(context, request, found);
+}
+
+async function writePart(
+  context: Context,
+  request: PutPartRequest,
+  { partition, record, bucketId }: FoundUpload,
+): Promise<PartInfo> {
+  const { customerKey, signal, body, partNumber } = request;
+  const written = await writeBody(context, partition, body, {
     customerKey,
     signal,
-    algorithm: declared,
+    algorithm: record.checksumAlgorithm,
   });
   const { checksum, size, md5, survives } = written;
   const summary = summaryOf(context, partNumber, size, md5, checksum);
   return settling(context, written, () =>
     commitPart(context, request, { part: { ...written.part, summary }, survives }, async () => ({
       checks: written.chunks.length > 0 ? [context.session.alive()] : [],
-      puts: recordChunks(written.chunks, written.part.owner, found.bucketId),
+      puts: recordChunks(written.chunks, written.part.owner, bucketId),
       deletes: [],
     })),
   );
@@ -121,8 +132,15 @@ export async function copyPart(
   checkUploadKey(found.record, request.customerKey);
   return withSource(context, request.source, async (source) => {
     const { start, end } = rangeOf(context, request, source);
-    const owner = newId();
     const run = slice(segmentsOf(source.parts), start, end);
+    if (await liesInPack(context, run)) {
+      const bytes = streamSegments(context, run, request.source.customerKey);
+      return fromVersion(
+        source,
+        await writePart(context, { ...request, body: { bytes, length: end - start } }, found),
+      );
+    }
+    const owner = newId();
     const digest = await digestOfRun(context, request, found.record, source, { start, end });
     const segments = await rewrap(context, run, request.source.customerKey, request.customerKey);
     const summary = summaryOf(context, request.partNumber, end - start, digest.md5, digest.checksum);
@@ -130,8 +148,12 @@ export async function copyPart(
     const info = await adopt(context, found.partition, [part], false, (adoption) =>
       commitPart(context, request, { part, survives: undefined }, () => adoption.entries()),
     );
-    return source.info.versioned ? { ...info, sourceVersionId: source.info.versionId } : info;
+    return fromVersion(source, info);
   });
+}
+
+function fromVersion({ info }: OpenedBody, part: PartInfo): PartInfo & { sourceVersionId?: string } {
+  return info.versioned ? { ...part, sourceVersionId: info.versionId } : part;
 }
 
 /** @throws EngineError 'InvalidRange' | 'InvalidRequest' (more than a part may have) */

@@ -3,6 +3,7 @@
  * reference, leftovers of dead sessions and of writes given up. Every step can be cut anywhere and run again.
  */
 import type { Context } from './context.ts';
+import { compactPacks } from './compact.ts';
 import { clearAbandoned, clearDeadSessions } from './deadSessions.ts';
 import { deleteDoomed } from './doomed.ts';
 import { toEngineError } from './errors.ts';
@@ -20,6 +21,8 @@ interface ReclaimReport {
   readonly garbage: number;
   /** Chunks deleted from the providers. */
   readonly chunks: number;
+  /** Bodies moved out of packs that were mostly holes. */
+  readonly compacted: number;
   /** Chunks written for nothing by this process. */
   readonly abandoned: number;
   /** Answers of completed uploads forgotten. */
@@ -82,6 +85,7 @@ async function pass(context: Context): Promise<ReclaimReport> {
   let garbage = 0;
   let chunks = 0;
   let expired = 0;
+  let compacted = 0;
   let { failed } = sessions;
   failed += abandoned.failed;
   // References first, in every partition: a body's chunks may lie in others than the body.
@@ -93,8 +97,11 @@ async function pass(context: Context): Promise<ReclaimReport> {
     chunks += doomed.deleted;
     failed += doomed.failed;
     expired += await forgetCompleted(context, partition);
+    const moved = await compactPacks(context, partition, doomed.sparse);
+    compacted += moved.bodies;
+    failed += moved.failed;
   }
-  return { reservedIds: sessions.ids, garbage, chunks, abandoned: abandoned.ids, expired, failed };
+  return { reservedIds: sessions.ids, garbage, chunks, compacted, abandoned: abandoned.ids, expired, failed };
 }
 
 async function forgetCompleted(context: Context, partition: number): Promise<number> {

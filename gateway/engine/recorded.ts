@@ -9,6 +9,9 @@ import type { Hex, StoredChunk } from './model.ts';
 /** Value of an entry whose key says it all. */
 export const PRESENT = Buffer.of(1);
 
+/** Reason of a repair queue entry. */
+export const WITH_MISSING_SHARDS = Buffer.from('written with missing shards');
+
 export type Put = readonly [Bytes, Bytes];
 
 /**
@@ -18,9 +21,12 @@ export type Put = readonly [Bytes, Bytes];
 export function recordChunks(chunks: readonly WrittenChunk[], owner: Hex, bucketId: Hex): Put[] {
   const puts: Put[] = [];
   for (const { record, needsRepair } of chunks) {
-    puts.push([chunkKey(record.id), chunkCodec.encode({ record, touches: 0, deleting: false })]);
+    puts.push([
+      chunkKey(record.id),
+      chunkCodec.encode({ record, packed: false, touches: 0, deleting: false }),
+    ]);
     puts.push([refKey(record.id, owner), Buffer.from(bucketId, 'hex')]);
-    if (needsRepair) puts.push([repairKey(record.id), Buffer.from('written with missing shards')]);
+    if (needsRepair) puts.push([repairKey(record.id), WITH_MISSING_SHARDS]);
   }
   return puts;
 }
@@ -47,6 +53,7 @@ export async function addReferences(
     const value = values[index];
     const stored: StoredChunk | undefined = value && chunkCodec.decode(value);
     if (!value || !stored || stored.deleting) throw new ChunkGone(`Chunk ${id} is being deleted`);
+    if (stored.packed) throw new Error(`Chunk ${id} is a pack: its bodies are copied, not adopted`);
     const touched = chunkCodec.encode({ ...stored, touches: stored.touches + 1 });
     checks.push({ key: chunkKey(id), value });
     puts.push([chunkKey(id), touched], [refKey(id, owner), PRESENT]);

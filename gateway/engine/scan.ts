@@ -22,3 +22,16 @@ export async function* scanPages(
     from = justAfter(last[0]);
   }
 }
+
+/** Works on a few items at a time. */
+export async function inGroups<T, R>(
+  items: readonly T[],
+  size: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += size) {
+    results.push(...(await Promise.all(items.slice(at, at + size).map(work))));
+  }
+  return results;
+}

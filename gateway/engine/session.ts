@@ -26,6 +26,7 @@ export const chunkIdOf = (partition: number, session: Hex, counter: number): Chu
   partition.toString(16).padStart(4, '0') + session + counter.toString(16).padStart(12, '0');
 
 const partitionOfId = (id: ChunkId): number => Number.parseInt(id.slice(0, 4), 16);
+export const sessionOfId = (id: ChunkId): Hex => id.slice(4, 20);
 const counterOfId = (id: ChunkId): number => Number.parseInt(id.slice(20), 16);
 
 export class Session {
@@ -69,6 +70,12 @@ export class Session {
   settle(id: ChunkId): void {
     this.#ranges.get(partitionOfId(id))?.unsettled.delete(counterOfId(id));
     this.#abandoned.delete(id);
+  }
+
+  /** This session has taken the id, and may yet name the chunk in a commit. */
+  holds(id: ChunkId): boolean {
+    const range = this.#ranges.get(partitionOfId(id));
+    return sessionOfId(id) === this.id && range !== undefined && range.unsettled.has(counterOfId(id));
   }
 
   /** The chunk will never be recorded; reclaim deletes what there is of it. */

@@ -18,6 +18,7 @@ import { list, listUploads, listVersions } from './listing.ts';
 import { Locks } from './locks.ts';
 import { put, remove, setTags, stat } from './objects.ts';
 import { copyPart, listParts, putPart } from './parts.ts';
+import { Packs } from './packs.ts';
 import { Pins } from './pins.ts';
 import { open } from './reader.ts';
 import { createReclaim } from './reclaim.ts';
@@ -55,10 +56,12 @@ export interface Engine {
 /** Opens the store and carries bucket changes that a crash interrupted to their end. @throws EngineError 'Unavailable' … */
 export async function openObjectStore(parts: EngineParts): Promise<Engine> {
   const options = { ...DEFAULT_OPTIONS, ...parts.options };
+  const session = new Session(parts.kv, options.reservedIds);
   const context: Context = {
     ...parts,
     options,
-    session: new Session(parts.kv, options.reservedIds),
+    session,
+    packs: new Packs({ ...parts, session }),
     pins: new Pins(),
     locks: new Locks(),
   };

@@ -144,8 +144,11 @@ export async function removeVersion(
 }
 
 /** Puts a version back in place with other attributes. */
-export function replaceVersion(state: KeyState, before: Stored, record: VersionRecord): Change {
-  const { place, current, guard } = state;
+export function replaceVersion(
+  { place, current, guard }: Pick<KeyState, 'place' | 'current' | 'guard'>,
+  before: Stored,
+  record: VersionRecord,
+): Change {
   const bytes = versionCodec.encode(record);
   if (current?.record.sequence === record.sequence) return { puts: [[place.current, bytes]], deletes: [] };
   return {
