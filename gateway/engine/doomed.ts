@@ -4,6 +4,7 @@ import { chunkCodec } from './codecs.ts';
 import type { Context } from './context.ts';
 import { isSparse } from './compact.ts';
 import { isPending } from './deadSessions.ts';
+import type { Deletions } from './deletions.ts';
 import { chunkKey, doomedKey, idAt, KIND, ofKind, refsOf, repairKey } from './keys.ts';
 import { inGroups, scanPages } from './scan.ts';
 import { sessionOfId } from './session.ts';
@@ -24,13 +25,17 @@ export interface DoomedResult {
  * Order: mark the record while it is known to have no reference, delete the shards, then forget the chunk. A crash in between leaves a
  * marked record and its entry, and the next run goes on from there.
  */
-export async function deleteDoomed(context: Context, partition: number): Promise<DoomedResult> {
+export async function deleteDoomed(
+  context: Context,
+  partition: number,
+  deletions: Deletions,
+): Promise<DoomedResult> {
   let deleted = 0;
   let failed = 0;
   const sparse: ChunkId[] = [];
   for await (const page of scanPages(context.kv, partition, ofKind(KIND.doomed), PAGE)) {
     const ids = page.map(([key]) => idAt(key, 1, 16));
-    const outcomes = await inGroups(ids, AT_ONCE, (id) => deleteOne(context, partition, id));
+    const outcomes = await inGroups(ids, AT_ONCE, (id) => deleteOne(context, partition, id, deletions));
     const gone = ids.filter((_, i) => outcomes[i] === 'deleted');
     const spared = ids.filter((_, i) => outcomes[i] === 'spared');
     await context.kv.commit(partition, {
@@ -52,7 +57,12 @@ export async function deleteDoomed(context: Context, partition: number): Promise
  */
 type Outcome = 'deleted' | 'spared' | 'failed' | 'held' | 'sparse';
 
-async function deleteOne(context: Context, partition: number, id: ChunkId): Promise<Outcome> {
+async function deleteOne(
+  context: Context,
+  partition: number,
+  id: ChunkId,
+  deletions: Deletions,
+): Promise<Outcome> {
   const key = chunkKey(id);
   const value = await context.kv.get(partition, key);
   if (!value) return 'spared';
@@ -69,12 +79,7 @@ async function deleteOne(context: Context, partition: number, id: ChunkId): Prom
     });
     if (!marked) return 'failed';
   }
-  try {
-    await context.chunks.delete(stored.record);
-    return 'deleted';
-  } catch {
-    return 'failed';
-  }
+  return (await deletions.delete(stored.record)) ? 'deleted' : 'failed';
 }
 
 /** Whether the session that wrote a chunk may still name it. Another's is asked by what it has reserved, which covers more than is open. */

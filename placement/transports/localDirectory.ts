@@ -4,6 +4,7 @@ import {
   closeQuietly,
   errorCode,
   fdatasync,
+  fsync,
   link,
   open,
   rename,
@@ -49,6 +50,8 @@ export class LocalDirectory implements RevivableTransport {
   readonly #syncs = new DirectorySyncs();
   readonly #shards = new OpenShards();
   readonly #folders: ShardFolders;
+  /** Paths of shards that are being written under their own names. */
+  readonly #writing = new Map<string, Promise<void>>();
   /** Inode of the directory: another one means that all open descriptors are of a directory that is gone. */
   #inode: bigint | undefined;
   #closed = false;
@@ -69,10 +72,54 @@ export class LocalDirectory implements RevivableTransport {
   async put(name: ShardName, source: ShardSource, signal?: AbortSignal): Promise<void> {
     const path = shardPath(this.#root, storedName(name));
     this.#check(signal);
+    try {
+      await this.#folders.ensure(folderOf(name));
+      if (source.whole && (await this.#putWhole(path, source, signal))) return;
+      await this.#putUnderway(path, source, signal);
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') await this.#restoreFolders();
+      throw transportError(error);
+    }
+  }
+
+  /**
+   * Writes a shard that lies in memory under its own name at once. Journalling file systems make a new file's name durable with its content, so
+   * the folder's sync finds nothing left to do: a link from a temporary name would take a second commit of the journal, which is most of what a
+   * small shard costs. A crash leaves a torn file that no record names. False when the name is taken: the other way compares.
+   */
+  async #putWhole(path: string, source: ShardSource, signal: AbortSignal | undefined): Promise<boolean> {
+    const other = this.#writing.get(path);
+    if (other) {
+      // It may fail, and would take away what is written in its place meanwhile.
+      await other;
+      return false;
+    }
+    const done = Promise.withResolvers<void>();
+    this.#writing.set(path, done.promise);
+    let fd: number | undefined;
+    try {
+      fd = await open(path, 'wx', 0o600);
+      await writeShardFile(fd, source, signal);
+      await fsync(fd);
+      await this.#syncs.sync(path.slice(0, path.lastIndexOf('/')));
+      this.#check(signal);
+      return true;
+    } catch (error) {
+      if (fd === undefined && errorCode(error) === 'EEXIST') return false;
+      // It may not be whole, or its name not durable: it must not be there at all.
+      if (fd !== undefined) await unlinkQuietly(path);
+      throw error;
+    } finally {
+      if (fd !== undefined) await closeQuietly(fd);
+      this.#writing.delete(path);
+      done.resolve();
+    }
+  }
+
+  async #putUnderway(path: string, source: ShardSource, signal: AbortSignal | undefined): Promise<void> {
     const temporary = temporaryPath(this.#root);
     let removal: Promise<void> | undefined;
     try {
-      await this.#folders.ensure(folderOf(name));
       const seal = await this.#write(temporary, source, signal);
       this.#check(signal);
       const mine = await this.#publish(temporary, path, seal);
@@ -85,9 +132,6 @@ export class LocalDirectory implements RevivableTransport {
         if (mine) await unlinkQuietly(path);
         throw error;
       }
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') await this.#restoreFolders();
-      throw transportError(error);
     } finally {
       await (removal ?? unlinkQuietly(temporary));
     }
@@ -95,6 +139,8 @@ export class LocalDirectory implements RevivableTransport {
 
   async get(name: ShardName, firstLeaf: number, count: number, signal?: AbortSignal): Promise<ShardSlice> {
     const path = shardPath(this.#root, storedName(name));
+    // Half a file is not a damaged shard yet.
+    if (this.#writing.has(path)) throw new TransportError('NotFound', 'the shard is being written');
     return this.#reading(signal, () => this.#shards.slice(path, firstLeaf, count));
   }
 
@@ -195,12 +241,17 @@ export class LocalDirectory implements RevivableTransport {
 
   /** Gives the shard its name. False when it is there already. */
   async #publish(temporary: string, path: string, seal: ShardSeal): Promise<boolean> {
-    try {
-      // A link, unlike a rename, never replaces a file, so two writers of one name cannot both succeed.
-      await link(temporary, path);
-      return true;
-    } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error;
+    for (;;) {
+      try {
+        // A link, unlike a rename, never replaces a file, so two writers of one name cannot both succeed.
+        await link(temporary, path);
+        return true;
+      } catch (error) {
+        if (errorCode(error) !== 'EEXIST') throw error;
+      }
+      const other = this.#writing.get(path);
+      if (!other) break;
+      await other;
     }
     const stored = await this.#storedRoot(path);
     if (!stored) {

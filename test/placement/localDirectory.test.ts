@@ -161,6 +161,14 @@ describe('what is left on the disk', () => {
   test('no temporary file after success, failure and conflict', async () => {
     const name = await stored(sampleBytes(100));
     await failure(directory.put(name, cellsOf(sampleBytes(101))));
+    await failure(directory.put(name, wholeOf(sampleBytes(101))));
+    const wrong = { bytes: sampleBytes(100), seal: sealOf(sampleBytes(99)) };
+    const source = { ...wholeOf(sampleBytes(100)), whole: wrong };
+    await failure(directory.put({ chunk: newChunkId(), index: 0 }, source));
+    const aborted = new AbortController();
+    const put = directory.put({ chunk: newChunkId(), index: 0 }, wholeOf(sampleBytes(100)), aborted.signal);
+    aborted.abort();
+    expect((await failure(put)).kind).toBe('Aborted');
     await failure(
       directory.put(
         { chunk: newChunkId(), index: 0 },

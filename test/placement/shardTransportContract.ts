@@ -110,10 +110,17 @@ function writingTests(transport: () => ShardTransport): void {
     expect(Buffer.compare((await transport().get(name, 0, 3)).bytes, bytes)).toBe(0);
   });
 
-  test('of two different shards put at once under one name exactly one wins', async () => {
+  test.each([
+    ['cells', cellsOf, cellsOf],
+    ['whole', wholeOf, wholeOf],
+    ['cells and whole', cellsOf, wholeOf],
+    ['whole and cells', wholeOf, cellsOf],
+  ])('of two different shards put at once under one name exactly one wins: %s', async (_, ...sources) => {
     const name = newName();
     const both = [sampleBytes(30_000, 1), sampleBytes(30_000, 2)] as const;
-    const outcomes = await Promise.all(both.map((bytes) => failure(transport().put(name, cellsOf(bytes)))));
+    const outcomes = await Promise.all(
+      both.map((bytes, which) => failure(transport().put(name, sources[which]!(bytes)))),
+    );
     expect([...outcomes].sort()).toEqual(['Conflict', 'success']);
     const winner = both[outcomes.indexOf('success')]!;
     expect(Buffer.compare((await transport().get(name, 0, 2)).bytes, winner)).toBe(0);
