@@ -31,6 +31,22 @@ function writeOf(body: Buffer): number {
   return write;
 }
 
+/** What clients do. Shares of all requests; what is left is PUTs. */
+export interface Mix {
+  readonly keysPerClient: number;
+  readonly deletes: number;
+  readonly multiparts: number;
+  /** Bytes of a PUT's body. @param chance in [0, 1) */
+  readonly bytes: (chance: number) => number;
+}
+
+const OF_EVERYTHING: Mix = {
+  keysPerClient: 12,
+  deletes: 0.2,
+  multiparts: 0.15,
+  bytes: (chance) => (chance < 0.1 ? 3_000_000 : Math.floor(16 + (chance - 0.1) * 66_000)),
+};
+
 /** What one key may hold: undefined stands for absent. After an unanswered write more than one answer is right. */
 type Possible = Set<number | undefined>;
 
@@ -42,28 +58,36 @@ export class History {
   readonly #bucket: string;
   readonly #keys = new Map<string, Possible>();
   readonly #random: () => number;
+  readonly #mix: Mix;
   #writes = 0;
   acknowledged = 0;
   unanswered = 0;
 
-  constructor(bucket: string, random: () => number) {
+  constructor(bucket: string, random: () => number, mix: Mix = OF_EVERYTHING) {
     this.#bucket = bucket;
     this.#random = random;
+    this.#mix = mix;
+  }
+
+  /** Keys that hold something, as far as is known. */
+  get present(): number {
+    return [...this.#keys.values()].filter((possible) => !possible.has(undefined)).length;
   }
 
   /** One client's loop, until a request is not answered (the server is gone) or `stopped` says so. */
   async client(s3: S3Client, name: string, stopped: () => boolean): Promise<void> {
     while (!stopped()) {
-      const key = `${name}/${Math.floor(this.#random() * 12)}`;
+      const key = `${name}/${Math.floor(this.#random() * this.#mix.keysPerClient)}`;
       const before = this.#keys.get(key) ?? new Set([undefined]);
       const write = ++this.#writes;
       const chance = this.#random();
-      const after = chance < 0.2 ? undefined : write;
+      const { deletes, multiparts } = this.#mix;
+      const after = chance < deletes ? undefined : write;
       // From here on both are possible, until the server has answered.
       this.#keys.set(key, new Set([...before, after]));
       try {
         if (after === undefined) await s3.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: key }));
-        else if (chance < 0.35) await this.#multipart(s3, key, write);
+        else if (chance < deletes + multiparts) await this.#multipart(s3, key, write);
         else await this.#put(s3, key, write);
         this.#keys.set(key, new Set([after]));
         this.acknowledged++;
@@ -75,7 +99,7 @@ export class History {
   }
 
   async #put(s3: S3Client, key: string, write: number): Promise<void> {
-    const size = this.#random() < 0.1 ? 3_000_000 : Math.floor(16 + this.#random() * 60_000);
+    const size = this.#mix.bytes(this.#random());
     await s3.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: bodyOf(write, size) }));
   }
 
