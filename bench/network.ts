@@ -2,7 +2,7 @@
  * A demonstration network on this machine: a gateway, twelve provider daemons in three regions and seven HyperNodes, each a process of its
  * own, with short eras. It writes and reads objects all the while and shows the scores as they come.
  *
- *     npm run network -- [--era 10] [--misbehave] [--minutes 5]
+ *     npm run network -- [--era 10] [--misbehave] [--minutes 5]          --help says more
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,23 +10,61 @@ import { parseArgs } from 'node:util';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { ProviderSummary } from '#placement';
+import { provenOf, timelyOf } from '../gateway/commands/network.ts';
 import { percent, table } from '../gateway/commands/shared.ts';
 import { honestMonitors, honestProviders, startNetwork } from '../test/support/network/network.ts';
 import type { Network, ProviderPlan } from '../test/support/network/network.ts';
 import { clientOf } from '../test/support/server.ts';
 
 const MIB = 1024 * 1024;
-const { values } = parseArgs({
-  options: {
-    era: { type: 'string', default: '10' },
-    misbehave: { type: 'boolean', default: false },
-    minutes: { type: 'string' },
-  },
-});
-const eraSeconds = Number(values.era);
-const end = values.minutes === undefined ? Infinity : Date.now() + Number(values.minutes) * 60_000;
+const HELP = `npm run network -- [flags]
+
+Starts a gateway, twelve providers in three regions and seven HyperNodes on this machine, each a process of its own on free
+loopback ports with its data in a temporary folder. Writes and reads objects all the while, and shows the providers' scores
+whenever an era has closed. Ctrl-C ends it and removes the folder.
+
+  --era <seconds>     length of an era (default 10)
+  --misbehave         six of the twelve have a vice: one loses shards, one serves wrong bytes, one is slow, one is down half
+                      of the time, one claims more room than it has, one fetches what it is asked for from elsewhere
+  --minutes <n>       ends by itself after so long (default: never)
+  -h, --help          shows this`;
+
+const values = flags();
+const eraSeconds = atLeastOne('--era', values.era);
+const end =
+  values.minutes === undefined ? Infinity : Date.now() + atLeastOne('--minutes', values.minutes) * 60_000;
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+
+function flags() {
+  try {
+    const { values: given } = parseArgs({
+      options: {
+        era: { type: 'string', default: '10' },
+        misbehave: { type: 'boolean', default: false },
+        minutes: { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (!given.help) return given;
+    say(HELP);
+    process.exit(0);
+  } catch (error) {
+    return wrongUse((error as Error).message);
+  }
+}
+
+function atLeastOne(flag: string, text: string): number {
+  const value = Number(text);
+  return Number.isSafeInteger(value) && value >= 1
+    ? value
+    : wrongUse(`${flag} takes a whole number, at least 1; got '${text}'`);
+}
+
+function wrongUse(why: string): never {
+  process.stderr.write(`${why}\n\n${HELP}\n`);
+  process.exit(2);
+}
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -106,12 +144,13 @@ function providersTable(list: readonly ProviderSummary[]): string {
     vices.get(one.id) ?? '',
     one.state,
     percent(one.placementScore),
-    ...(['availability', 'integrity', 'latency', 'throughput', 'capacity'] as const).map((part) =>
-      percent(one.last?.components[part]),
-    ),
+    percent(one.last?.components.availability),
+    percent(provenOf(one)),
+    percent(timelyOf(one)),
+    ...(['latency', 'throughput', 'capacity'] as const).map((part) => percent(one.last?.components[part])),
     String(one.shards),
     one.last?.reason ?? one.reason,
   ]);
-  const head = 'PROVIDER,REGION,VICE,STATE,SCORE,AVAIL,INTEGR,LATENCY,THROUGH,CAPAC,SHARDS,WHY';
+  const head = 'PROVIDER,REGION,VICE,STATE,SCORE,AVAIL,INTEGR,TIMELY,LATENCY,THROUGH,CAPAC,SHARDS,WHY';
   return table([head.split(','), ...rows]);
 }

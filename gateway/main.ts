@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { NoGatewayError } from './admin/client.ts';
@@ -11,10 +12,14 @@ import { networkCommands } from './commands/network.ts';
 import { partyCommands } from './commands/parties.ts';
 import { EXIT } from './commands/shared.ts';
 import { ConfigError, SETTINGS, readConfig } from './config.ts';
-import type { Flags, Setting, SettingName } from './config.ts';
+import type { Config, Flags, Setting, SettingName } from './config.ts';
+import { runWorker } from './worker.ts';
+import { startWorkers } from './workers.ts';
 
 /** Longest time that requests under way may take to finish after SIGTERM. */
 const DRAIN_MS = 30_000;
+/** The same of a gateway that others have declared dead: its writes are refused anyhow. */
+const LOST_DRAIN_MS = 5_000;
 
 function version(): string {
   const text = readFileSync(
@@ -68,15 +73,49 @@ function environmentOnly(): string {
 }
 
 async function serveCommand(flags: Flags): Promise<number> {
-  const gateway = await startGateway(readConfig(flags), version());
+  const config = readConfig(flags);
+  if (cluster.isWorker) return await runWorker(config, version());
+  return config.workers > 1 ? await serveByWorkers(config) : await serveAlone(config);
+}
+
+async function serveAlone(config: Config): Promise<number> {
+  let gateway = await startGateway(config, version());
   process.stdout.write(banner(gateway.summary));
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
-  process.stderr.write('Finishing the requests under way; a second signal ends at once\n');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.failed));
+  const asked = signalled();
+  while ((await Promise.race([asked, gateway.lost])) === undefined) {
+    process.stderr.write('This gateway was taken for dead, as after a long standstill: it starts anew\n');
+    await gateway.stop(LOST_DRAIN_MS);
+    gateway = await startGateway(config, version());
+  }
+  endAtNextSignal();
   await gateway.stop(DRAIN_MS);
   return EXIT.ok;
+}
+
+async function serveByWorkers(config: Config): Promise<number> {
+  const workers = await startWorkers(config);
+  if ('exitCode' in workers) return workers.exitCode;
+  const asked = signalled();
+  process.stdout.write(banner(workers.summary));
+  let replacing: Promise<void> = Promise.resolve();
+  process.on('SIGHUP', () => {
+    replacing = replacing.then(() => workers.replace(DRAIN_MS));
+  });
+  await asked;
+  endAtNextSignal();
+  await workers.stop(DRAIN_MS);
+  return EXIT.ok;
+}
+
+async function signalled(): Promise<'asked'> {
+  return await new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('asked'));
+  });
+}
+
+function endAtNextSignal(): void {
+  process.stderr.write('Finishing the requests under way; a second signal ends at once\n');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.failed));
 }
 
 async function main(): Promise<number> {
@@ -105,4 +144,7 @@ function report(error: unknown): number {
   return EXIT.failed;
 }
 
-process.exitCode = await main();
+const code = await main();
+// A worker's channel to its parent would keep it alive.
+if (cluster.isWorker) process.exit(code);
+process.exitCode = code;

@@ -118,6 +118,7 @@ export function providerStatus(providers: ProviderRegistry): GatewayStatus['prov
     id: info.id,
     endpoint: info.endpoint,
     state: info.state,
+    reachable: info.reachable !== false,
     writable: writable.has(info.id),
     capacityBytes: info.capacity,
     freeBytes: info.free,

@@ -1,4 +1,5 @@
 import express from 'express';
+import { joinTokenId } from '#placement';
 import type { NetworkOperator } from '#placement';
 
 const PROVIDER_COMMANDS = ['approve', 'drain', 'exit', 'readmit'] as const;
@@ -40,14 +41,16 @@ export function networkRoutes(network: () => NetworkOperator | undefined): expre
     await running().commandMonitor(request.params.id, command);
     response.status(204).end();
   });
-  routes.get('/tokens', async (_request, response) => {
-    response.json(await running().tokens());
+  routes.get('/tokens', async (request, response) => {
+    response.json(await running().tokens(request.query['all'] === 'true'));
   });
   routes.post('/tokens', async (request, response) => {
     const role = oneOf(['provider', 'hypernode'] as const, field(request.body, 'role'), 'role');
     const uses = wholeNumber(field(request.body, 'uses'), 'uses', 1000);
     const hours = wholeNumber(field(request.body, 'hours'), 'hours', 24 * 365);
-    response.status(201).json({ token: await running().createToken(role, uses, hours) });
+    const token = await running().createToken(role, uses, hours);
+    const made = (await running().tokens(true)).find(({ id }) => id === joinTokenId(token));
+    response.status(201).json({ token, ...made });
   });
   routes.delete('/tokens/:id', async (request, response) => {
     if (await running().removeToken(request.params.id)) response.status(204).end();

@@ -42,7 +42,8 @@ export function createAdminServer({ operator, registry, token }: AdminOptions): 
   });
   app.use('/v1', requireToken(token));
   app.get('/v1/status', async (_request, response) => {
-    response.json(await operator.status());
+    const network = operator.network()?.overview();
+    response.json({ ...(await operator.status()), ...(network && { network }) });
   });
   app.post('/v1/jobs/:job', express.json({ limit: '16kb' }), async (request, response) => {
     const name = request.params.job;

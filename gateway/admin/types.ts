@@ -1,4 +1,4 @@
-import type { Durability, NetworkOperator } from '#placement';
+import type { Durability, NetworkOperator, NetworkOverview } from '#placement';
 
 /** What operators can ask of a running gateway; the composition root supplies it. */
 
@@ -27,6 +27,8 @@ interface ProviderStatus {
   readonly id: string;
   readonly endpoint: string;
   readonly state: string;
+  /** It answered when it was last asked. */
+  readonly reachable: boolean;
   readonly writable: boolean;
   readonly capacityBytes: number;
   readonly freeBytes: number;
@@ -53,6 +55,8 @@ export interface GatewayStatus {
     readonly byBucket: Readonly<Record<string, Durability>>;
     readonly ageMs: number;
   };
+  /** Of providers and HyperNodes; absent while the network listener is off. */
+  readonly network?: NetworkOverview;
 }
 
 /** An access key without its secret. */

@@ -19,12 +19,18 @@ export function auditCommands(root: Command, done: Done): void {
   withOutput(
     oracle
       .command('replay')
-      .description('recompute every score from the signed log and say whether they agree'),
-  ).action(async (options: OutputOptions) => {
+      .description('recompute every score from the signed log and say whether they agree')
+      .option('--state', 'print the whole state of the network that the log leads to, too, as JSON'),
+  ).action(async (options: OutputOptions & { state?: boolean }) => {
     await requireFolder(logFolder(options), 'log');
-    const report = await replay(logFolder(options));
-    print(report, replaySummary(report), options);
-    done(report.agree ? EXIT.ok : EXIT.unhealthy);
+    const { state, ...found } = await replay(logFolder(options));
+    const summary = { ...found, ...partiesOf(state) };
+    const whole = options.state === true;
+    print(whole ? { ...summary, state } : summary, replaySummary(found), {
+      ...options,
+      json: whole || options.json === true,
+    });
+    done(found.agree ? EXIT.ok : EXIT.unhealthy);
   });
   const ledger = root.command('ledger').description('what providers and HyperNodes have earned');
   withOutput(
@@ -46,11 +52,16 @@ export function auditCommands(root: Command, done: Done): void {
       .option('--out <file>', 'default: standard output'),
   ).action(
     async (options: OutputOptions & { format: 'json' | 'csv'; from: string; to?: string; out?: string }) => {
+      const [from, to] = [eraOf('--from', options.from), options.to];
+      const last = to === undefined ? undefined : eraOf('--to', to);
+      if (last !== undefined && last < from) {
+        throw new ConfigError(`--to takes an era that is not before --from, ${from}; got '${to}'`);
+      }
       await requireFolder(ledgerFolder(options), 'ledger');
       const pieces = exportPieces(ledgerFolder(options), {
         format: options.format,
-        from: eraOf('--from', options.from),
-        ...(options.to !== undefined && { to: eraOf('--to', options.to) }),
+        from,
+        ...(last !== undefined && { to: last }),
       });
       if (options.out === undefined) await printPieces(pieces);
       else await writeWhole(options.out, pieces);
@@ -59,15 +70,36 @@ export function auditCommands(root: Command, done: Done): void {
   );
 }
 
+type Report = Awaited<ReturnType<typeof replay>>;
+
+/** Where everybody stands at the end of a log, in a line each. */
+function partiesOf(state: Report['state']): { readonly providers: object; readonly hypernodes: object } {
+  const { providers = {}, monitors = {} } = state ?? {};
+  const each = <Party, Line>(parties: Readonly<Record<string, Party>>, line: (party: Party) => Line) =>
+    Object.fromEntries(Object.entries(parties).map(([id, party]) => [id, line(party)]));
+  return {
+    providers: each(providers, ({ state: standing, placementScore, settlementScore }) => ({
+      state: standing,
+      placementScore,
+      settlementScore,
+    })),
+    hypernodes: each(monitors, ({ state: standing, last }) => ({
+      state: standing,
+      canaryAccuracy: last?.canaryAccuracy,
+    })),
+  };
+}
+
 function replaySummary({
   records,
   eras,
   scores,
   agree,
   firstDisagreement,
-}: Awaited<ReturnType<typeof replay>>): string {
+  head,
+}: Omit<Report, 'state'>): string {
   const done = `${records} records, ${eras} eras and ${scores} scores recomputed`;
-  if (agree) return `${done}: all agree`;
+  if (agree) return `${done}: all agree; the log ends with ${head.hash}`;
   return `${done}, then record ${firstDisagreement?.sequence} does not agree: ${firstDisagreement?.what}`;
 }
 
@@ -79,7 +111,7 @@ async function requireFolder(folder: string, what: string): Promise<void> {
 
 function eraOf(flag: string, text: string): number {
   const era = Number(text);
-  if (Number.isSafeInteger(era) && era >= 0) return era;
+  if (/^\d+$/.test(text) && Number.isSafeInteger(era)) return era;
   throw new ConfigError(`${flag} takes the number of an era; got '${text}'`);
 }
 

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { KeyInfo } from '../admin/types.ts';
+import { ConfigError } from '../config.ts';
 import { EXIT, connect, print, withOutput } from './shared.ts';
 import type { Done, OutputOptions } from './shared.ts';
 
@@ -12,6 +13,10 @@ export function keyCommands(key: Command, done: Done): void {
   });
   withOutput(key.command('create <name>').description('make one and print its secret')).action(
     async (name: string, options: OutputOptions) => {
+      // As the gateway has it.
+      if (!/^[^\p{C}\p{Zl}\p{Zp}]{1,128}$/u.test(name) || name.trim() === '') {
+        throw new ConfigError('<name> takes 1 to 128 printable characters');
+      }
       const pair = await (await connect(options)).createKey(name);
       const { accessKey, secretKey } = pair;
       print(

@@ -1,48 +1,38 @@
-import { hostname } from 'node:os';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { locationSchema, startHyperNode, startProvider, systemClock, systemRandom } from '#placement';
-import type { Location } from '#placement';
-import { ConfigError, joinToken, parseAddress } from '../config.ts';
-import type { Address } from '../config.ts';
+import { readStated, startHyperNode, startProvider, systemClock, systemRandom } from '#placement';
+import type { Stated } from '#placement';
+import { ConfigError, joinToken } from '../config.ts';
+import { readTls } from '../listening.ts';
 import { createLog } from '../log.ts';
-import { networkPrefixTowards } from './networkPrefix.ts';
+import { addressOf, originOf, tokenOf } from './partyFlags.ts';
 import { EXIT } from './shared.ts';
 import type { Done } from './shared.ts';
+import { monitorStatement, providerStatement } from './statement.ts';
+import type { MonitorStatementFlags, ProviderStatementFlags } from './statement.ts';
 
 interface PartyFlags {
   readonly data: string;
   readonly gateway: string;
   readonly token?: string;
-  readonly operator?: string;
-  readonly networkPrefix?: string;
-  readonly location?: string;
   readonly logLevel: 'info' | 'warn' | 'debug';
 }
-interface ProviderFlags extends PartyFlags {
+interface ProviderFlags extends PartyFlags, ProviderStatementFlags {
   readonly listen: string;
-  readonly advertise?: string;
-  readonly region: string;
-  readonly site?: string;
-  readonly class: 'ssd' | 'hdd';
-  readonly capacity?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
 }
-interface HyperNodeFlags extends PartyFlags {
-  readonly asn?: string;
-}
+interface HyperNodeFlags extends PartyFlags, MonitorStatementFlags {}
 
 /** `shardway provider` and `shardway hypernode`: the parties of the network, each a process of its own. */
 export function partyCommands(root: Command, done: Done): void {
   common(root.command('provider').description('serve shards to a gateway from this machine’s disk'))
     .requiredOption('--listen <host:port>', 'address of its listener')
     .option('--advertise <url>', 'where the gateway reaches it; default: the listener')
-    .option('--region <name>', 'region of the failure-domain tree', 'default')
+    .option('--region <name>', 'region of the failure-domain tree; default: default')
     .option('--site <name>', 'site within the region; default: the host’s name')
-    .addOption(new Option('--class <class>', 'what it stores on').choices(['ssd', 'hdd']).default('ssd'))
+    .addOption(new Option('--class <class>', 'what it stores on; default: ssd').choices(['ssd', 'hdd']))
     .option('--capacity <size>', 'what it offers, like 500GB or 20TB; default: what is free on the disk')
     .option('--tls-cert <file>', 'PEM certificate chain; with the key, the listener speaks TLS')
     .option('--tls-key <file>', 'PEM private key')
@@ -74,100 +64,113 @@ function common(command: Command): Command {
     .option('--location <latitude,longitude>', 'where it stands; monitors may refute it')
     .addOption(
       new Option('--log-level <level>', 'what is logged').choices(['debug', 'info', 'warn']).default('info'),
+    )
+    .addHelpText(
+      'after',
+      `
+What it says of itself is kept in the data folder: a later start says the same, but for the flags it is given.
+Without a signal it ends only where a gateway that has never taken it in refuses it (exit code 4).
+Exit codes: 0 stopped by a signal; 2 wrong use; 4 refused by the gateway, or failed`,
     );
 }
 
 async function runProvider(flags: ProviderFlags): Promise<void> {
   const log = createLog(flags.logLevel);
-  const listen = addressOf(flags.listen);
-  if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined)) {
-    throw new ConfigError('--tls-cert and --tls-key go together');
+  const party = partyOptions(flags);
+  const listen = addressOf('--listen', flags.listen);
+  const tls = await tlsOf(flags);
+  const stated = await providerStatement(flags, await readStated(party.data));
+  if (stated.advertise === undefined && (listen.host === '0.0.0.0' || listen.host === '::')) {
+    throw new ConfigError(
+      `--listen ${flags.listen} takes all addresses: --advertise has to say which to call`,
+    );
   }
-  const provider = await startProvider({
-    ...partyOptions(flags),
-    listen,
-    ...(flags.advertise !== undefined && { advertise: flags.advertise }),
-    region: label('--region', flags.region),
-    site: label('--site', flags.site ?? hostname()),
-    networkPrefix: flags.networkPrefix ?? (await networkPrefixTowards(flags.gateway)),
-    storageClass: flags.class,
-    capacity: bytesOf(flags.capacity ?? '0'),
-    ...(flags.tlsCert !== undefined &&
-      flags.tlsKey !== undefined && {
-        tls: { cert: await readFile(flags.tlsCert), key: await readFile(flags.tlsKey) },
-      }),
-    onEvent: (event) => log[isTrouble(event.kind) ? 'warn' : 'info'](event, event.kind),
-  });
+  const end = stopped();
+  const provider = await listening(flags.listen, () =>
+    startProvider({
+      ...party,
+      ...stated,
+      listen,
+      ...(tls && { tls }),
+      onEvent: (event) => log[isTrouble(event.kind) ? 'warn' : 'info'](event, event.kind),
+    }),
+  );
   process.stdout.write(`Provider ${provider.id} serves shards at ${provider.endpoint}\n`);
-  await stopped();
-  await provider.stop();
+  await life(provider, stated, end);
 }
 
 async function runHyperNode(flags: HyperNodeFlags): Promise<void> {
   const log = createLog(flags.logLevel);
+  const party = partyOptions(flags);
+  const stated = await monitorStatement(flags, await readStated(party.data));
+  const end = stopped();
   const monitor = await startHyperNode({
-    ...partyOptions(flags),
+    ...party,
+    ...stated,
     random: systemRandom,
-    networkPrefix: flags.networkPrefix ?? (await networkPrefixTowards(flags.gateway)),
-    ...(flags.asn !== undefined && { asn: wholeNumber('--asn', flags.asn) }),
     onEvent: (event) => log[isTrouble(event.kind) ? 'warn' : 'info'](event, event.text),
   });
-  process.stdout.write(`HyperNode ${monitor.id} monitors the providers of ${flags.gateway}\n`);
-  await stopped();
-  await monitor.stop();
+  process.stdout.write(`HyperNode ${monitor.id} monitors the providers of ${party.gateway}\n`);
+  await life(monitor, stated, end);
 }
 
 function partyOptions(flags: PartyFlags) {
   const token = flags.token ?? joinToken();
-  const location = locationOf(flags.location);
   return {
     data: join(flags.data),
-    gateway: flags.gateway,
-    ...(token !== undefined && { token }),
-    operator: label('--operator', flags.operator ?? hostname()),
-    ...(location && { location }),
+    gateway: originOf('--gateway', flags.gateway),
+    ...(token !== undefined && { token: tokenOf(token) }),
     clock: systemClock,
   };
 }
 
-async function stopped(): Promise<void> {
+async function tlsOf({ tlsCert, tlsKey }: ProviderFlags): ReturnType<typeof readTls> {
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new ConfigError('--tls-cert and --tls-key go together');
+  }
+  return await readTls(
+    tlsCert !== undefined && tlsKey !== undefined ? { certFile: tlsCert, keyFile: tlsKey } : undefined,
+  );
+}
+
+/** From a start that has come about to a signal, or to the gateway's refusal. @throws Error with the refusal */
+async function life(
+  party: { readonly refused: Promise<Error>; stop(): Promise<void> },
+  stated: Stated,
+  end: Promise<undefined>,
+): Promise<void> {
+  process.stdout.write(`States ${words(stated)}\n`);
+  const refusal = await Promise.race([end, party.refused]);
+  await party.stop();
+  if (refusal) {
+    throw new Error(`the gateway refuses this party for good: ${refusal.message}`, { cause: refusal });
+  }
+}
+
+function words({ region, site, operator, networkPrefix, asn }: Stated): string {
+  const parts = { region, site, operator, network: networkPrefix, AS: asn };
+  return Object.entries(parts)
+    .flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]))
+    .join(', ');
+}
+
+/** Asked before the start, so that no signal comes too early. */
+async function stopped(): Promise<undefined> {
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
+  return undefined;
 }
 
-function addressOf(text: string): Address {
-  const address = parseAddress(text);
-  if (address) return address;
-  throw new ConfigError(`--listen takes host:port, like 127.0.0.1:9100; got '${text}'`);
-}
-
-function label(flag: string, text: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$/.test(text)) return text;
-  throw new ConfigError(`${flag} takes letters, digits, dots, colons, dashes and underscores; got '${text}'`);
-}
-
-function wholeNumber(flag: string, text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value > 0) return value;
-  throw new ConfigError(`${flag} takes a whole number; got '${text}'`);
-}
-
-/** Bytes of a size like 500GB (10⁹) or 2TiB (2⁴⁰); 0 for what the disk has. */
-function bytesOf(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([KMGTP]i?)?B?$/i.exec(text.trim());
-  if (!match) throw new ConfigError(`--capacity takes a size like 500GB; got '${text}'`);
-  const unit = (match[2] ?? '').toUpperCase();
-  const power = unit === '' ? 0 : 'KMGTP'.indexOf(unit.charAt(0)) + 1;
-  return Math.floor(Number(match[1]) * (unit.endsWith('I') ? 1024 : 1000) ** power);
-}
-
-function locationOf(text: string | undefined): Location | undefined {
-  if (text === undefined) return undefined;
-  const [latitude, longitude] = text.split(',').map(Number);
-  const location = locationSchema.safeParse({ latitude, longitude });
-  if (location.success) return location.data;
-  throw new ConfigError(`--location takes latitude,longitude in degrees; got '${text}'`);
+/** @throws ConfigError when the address cannot be listened on */
+async function listening<T>(address: string, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start();
+  } catch (error) {
+    const { syscall, message } = error as NodeJS.ErrnoException;
+    if (syscall !== 'listen' && syscall !== 'getaddrinfo') throw error;
+    throw new ConfigError(`--listen ${address} cannot be listened on: ${message}`, { cause: error });
+  }
 }
 
 /** What an operator should see at any level: something did not come about. */

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { percent as percentage } from '#placement';
 import { AdminClient } from '../admin/client.ts';
 import { SETTINGS, dataFolder } from '../config.ts';
 
@@ -58,5 +59,5 @@ export function gigabytes(bytes: number): string {
 }
 
 export function percent(share: number | undefined): string {
-  return share === undefined ? '–' : `${(share * 100).toFixed(1)} %`;
+  return share === undefined ? '–' : percentage(share);
 }

@@ -1,5 +1,4 @@
 /** One era of a HyperNode: its assignment, its visits, its report. */
-import * as z from 'zod';
 import { createHasher } from '#erasure';
 import { partyId } from '../network/identity.ts';
 import { NetworkError } from '../network/errors.ts';
@@ -95,9 +94,10 @@ async function sendReport(
   closesAt: number,
   { membership, clock, random, limits, signal }: RoundOptions,
 ): Promise<void> {
+  const hash = hex(hasher.hash(Buffer.from(report.body)));
   for (let pauseMs = limits.pollMs / 8; ; pauseMs = Math.min(limits.pollMs, pauseMs * 2)) {
     try {
-      await membership.send('/network/v1/reports', report, z.object({}));
+      await membership.report(era, report, hash);
       return membership.emit({ kind: 'reported', era, text: 'the gateway has the report' });
     } catch (error) {
       signal.throwIfAborted();

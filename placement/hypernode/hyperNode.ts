@@ -2,6 +2,8 @@ import { NetworkError } from '../network/errors.ts';
 import type { EraNotice } from '../network/messages.ts';
 import { workEra, type RoundOptions } from './eraRound.ts';
 import { lockFolder } from '../provider/folderLock.ts';
+import { isFinal } from '../provider/gatewayPin.ts';
+import { keepStated, type Stated } from '../provider/stated.ts';
 import { Membership } from './membership.ts';
 import { MonitorFolder } from './monitorFolder.ts';
 import {
@@ -30,6 +32,7 @@ export async function startHyperNode(options: HyperNodeOptions): Promise<Running
   try {
     folder = await MonitorFolder.open(options.data);
     membership = new Membership(options, folder, limits);
+    await keepStated(options.data, statedBy(options));
   } catch (error) {
     unlock();
     throw error;
@@ -38,9 +41,11 @@ export async function startHyperNode(options: HyperNodeOptions): Promise<Running
   const { signal } = stopping;
   const { clock, random, alter, stopwatch = () => performance.now() } = options;
   const node = new HyperNode({ folder, membership, limits, clock, random, stopwatch, alter, signal });
-  const running = node.run();
+  const { promise: refused, resolve: refuse } = Promise.withResolvers<NetworkError>();
+  const running = node.run().then((error) => error && refuse(error));
   return {
     id: folder.identity.id,
+    refused,
     standing: () => membership.standing,
     async stop() {
       stopping.abort(new Error('the HyperNode is stopped'));
@@ -49,6 +54,10 @@ export async function startHyperNode(options: HyperNodeOptions): Promise<Running
       unlock();
     },
   };
+}
+
+function statedBy({ operator, networkPrefix, asn, location }: HyperNodeOptions): Stated {
+  return { operator, networkPrefix, ...(asn !== undefined && { asn }), ...(location && { location }) };
 }
 
 class HyperNode {
@@ -63,22 +72,24 @@ class HyperNode {
     this.#options = options;
   }
 
-  /** Ends when the signal aborts; never rejects. */
-  async run(): Promise<void> {
+  /** Ends when the signal aborts, or a gateway that has never taken it in refuses it for good; never rejects. @returns that refusal */
+  async run(): Promise<NetworkError | undefined> {
     const { signal, membership } = this.#options;
     while (!signal.aborted) {
       try {
         await this.#step();
         this.#failures = 0;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) return undefined;
         membership.emit(eventOf(error));
+        if (!membership.isKnown && isFinal(error)) return error;
         // The gateway may have been set up anew, or has removed this monitor: it will say.
         if (!(error instanceof NetworkError && error.retryable)) this.#isRegistered = false;
         this.#failures += 1;
         await this.#pause();
       }
     }
+    return undefined;
   }
 
   /** Brings the node one step on, or waits. */

@@ -26,6 +26,10 @@ export class Membership {
   #clockOffsetMs = 0;
   #lastAt = 0;
   #said = '';
+  /** It has taken a registration of this run. */
+  #taken = false;
+  /** Of one that was accepted before, a token that is no good any more is left out. */
+  #showToken = true;
 
   /** @throws NetworkError 'BadMessage' | 'Refused' for a token or an address that cannot be right */
   constructor(options: HyperNodeOptions, folder: MonitorFolder, limits: QuestionLimits) {
@@ -51,8 +55,23 @@ export class Membership {
    */
   async register(): Promise<Standing> {
     await this.meet();
-    this.#standing = await this.#register();
-    return this.#standing;
+    const standing = await this.#register();
+    this.#taken = true;
+    if (standing.state === 'active') await this.#folder.accept(this.#marks());
+    else if (standing.state === 'removed' && !this.#folder.accepted) {
+      this.#taken = false;
+      throw new NetworkError(
+        'NotApproved',
+        `the gateway does not take this HyperNode in: ${standing.note ?? standing.state}`,
+      );
+    }
+    this.#standing = standing;
+    return standing;
+  }
+
+  /** The gateway has taken it in, in this run or an earlier one, or has its application: what it refuses may be otherwise later. */
+  get isKnown(): boolean {
+    return this.#taken || this.#folder.accepted;
   }
 
   /** Sees that the gateway is the one it belongs to, and what time it has there. @throws NetworkError */
@@ -111,6 +130,11 @@ export class Membership {
     return this.#client.send(path, statement, schema);
   }
 
+  /** Says that it is about to, and reports. @throws NetworkError */
+  report(era: number, statement: Signed, hash: string): Promise<void> {
+    return this.#client.report(statement, this.sign('report-intent', { era, report: hash }));
+  }
+
   /** Tells what happened; of the same thing again and again, the first time only. */
   emit(event: HyperNodeEvent): void {
     const said = `${event.kind} ${event.era} ${event.text}`;
@@ -123,17 +147,26 @@ export class Membership {
     await Promise.all([this.#client.close(), this.#quick.close()]);
   }
 
-  #register(): Promise<Standing> {
-    const { token, operator, networkPrefix, asn, location } = this.#options;
+  async #register(): Promise<Standing> {
+    const { token, location } = this.#options;
     const statement = this.sign('register-hypernode', {
-      ...(token !== undefined && { token: joinProof(token, this.#folder.identity.id) }),
-      operator,
-      networkPrefix,
-      ...(asn !== undefined && { asn }),
+      ...(token !== undefined && this.#showToken && { token: joinProof(token, this.#folder.identity.id) }),
+      ...this.#marks(),
       ...(location !== undefined && { location }),
       beaconTip: this.#folder.beaconTip,
     });
-    return this.send('/network/v1/hypernodes', statement, standingSchema);
+    try {
+      return await this.send('/network/v1/hypernodes', statement, standingSchema);
+    } catch (error) {
+      const isRefused = error instanceof NetworkError && error.kind === 'Refused';
+      if (isRefused && this.#folder.accepted) this.#showToken = !this.#showToken;
+      throw error;
+    }
+  }
+
+  #marks(): Pick<HyperNodeOptions, 'operator' | 'networkPrefix' | 'asn'> {
+    const { operator, networkPrefix, asn } = this.#options;
+    return { operator, networkPrefix, ...(asn !== undefined && { asn }) };
   }
 }
 

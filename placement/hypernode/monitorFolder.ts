@@ -4,6 +4,7 @@
  *     identity.pem    its key
  *     beacon.seed     seed of its hash chain, 64 hex digits
  *     gateway.json    who the gateway is
+ *     stated.json     what it last said of itself
  *     reveals.json    how much of the chain it has shown, which era it has begun, and its last report
  *
  * A report and the count of its reveal become durable together and before anything is sent: after a crash the same report goes out again, and
@@ -51,6 +52,16 @@ export class MonitorFolder {
     const pin = await GatewayPin.open(join(path, 'gateway.json'));
     const { seed, reveals } = await openChain(path);
     return new MonitorFolder(path, identity, pin, seed, reveals);
+  }
+
+  /** The gateway has taken it in at some time. An older release did not note it; that an era was begun says the same. */
+  get accepted(): boolean {
+    return this.pin.pin?.accepted !== undefined || this.#reveals.begun !== undefined;
+  }
+
+  /** Notes durably that the gateway has taken it in. */
+  async accept(as: object): Promise<void> {
+    await this.pin.accept(JSON.stringify(as));
   }
 
   /** End of its hash chain. */

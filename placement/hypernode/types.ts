@@ -1,5 +1,6 @@
 /** What a HyperNode is started with, and what it shows of itself. */
 import type { Location, Report, Standing } from '../network/messages.ts';
+import type { NetworkError } from '../network/errors.ts';
 import type { PartyId } from '../network/identity.ts';
 import type { Clock, Random } from '../types.ts';
 
@@ -85,6 +86,10 @@ export interface RunningHyperNode {
   readonly id: PartyId;
   /** As the gateway last said; undefined until it has. */
   standing(): Standing | undefined;
+  /**
+   * Resolves when a gateway that has never taken the monitor in refuses it for good; it then waits to be stopped. Never resolves otherwise.
+   */
+  readonly refused: Promise<NetworkError>;
   /** Ends all work and connections. An era under way is not reported. */
   stop(): Promise<void>;
 }

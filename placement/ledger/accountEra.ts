@@ -1,4 +1,6 @@
 import { NetworkError } from '../network/errors.ts';
+import { bySecondRules } from '../oracle/parameters.ts';
+import { hasLostData } from '../oracle/reputation.ts';
 import type { EraVerdict, MonitorVerdict } from '../oracle/types.ts';
 import { Books } from './books.ts';
 import { divide, emittedAfter, PPM } from './emission.ts';
@@ -129,17 +131,26 @@ class EraClose {
     }
   }
 
-  /** Pledges end: given back to who left in order, lost to who was disqualified or left in an outage beyond the grace. */
+  /**
+   * Pledges end: given back to who left in order, lost to who was disqualified, left in an outage beyond the grace, or lost data on the way
+   * out, in the era that shows it: what it keeps until it is gone would cover it up.
+   */
   leavers(): void {
-    const decided = new Map(this.#accounts.outcome.providers.map(({ provider, state }) => [provider, state]));
+    const { outcome, state: network } = this.#accounts;
+    const decided = new Map(outcome.providers.map((verdict) => [verdict.provider, verdict]));
     for (const id of this.#servingSince.keys()) {
-      const state = decided.get(id) ?? this.#accounts.state.providers[id]?.state;
-      if (state !== 'gone' && state !== 'disqualified') continue;
+      const verdict = decided.get(id);
+      const state = verdict?.state ?? network.providers[id]?.state;
+      const evidence = verdict?.reputation ?? network.providers[id];
+      const hasLost = bySecondRules(network.parameters) && evidence !== undefined && hasLostData(evidence);
+      const isLeaving = state === 'exiting' && hasLost;
+      if (state !== 'gone' && state !== 'disqualified' && !isLeaving) continue;
       const faulty = (this.#outages.get(id) ?? 0) > this.#parameters.faultGraceMs;
       const pledge = this.books.balance(`withheld:${id}`);
-      if (state === 'gone' && !faulty)
+      if (state === 'gone' && !faulty && !hasLost)
         this.books.post(`withheld:${id}`, `provider:${id}`, pledge, 'released');
       else this.books.post(`withheld:${id}`, 'repair-fund', pledge, 'repair-fund');
+      if (isLeaving) continue;
       for (const memory of [this.#outages, this.#dailyRevenue, this.#servingSince]) memory.delete(id);
     }
   }

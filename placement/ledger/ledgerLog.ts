@@ -1,4 +1,5 @@
 import { openEventLog } from '../oracle/log.ts';
+import { TamperedError } from '../oracle/logLine.ts';
 import { readLog } from '../oracle/logReader.ts';
 import type { LogHead } from '../oracle/types.ts';
 import { parseRecord, textOf, type LedgerRecord } from './record.ts';
@@ -32,7 +33,7 @@ const NO_RECORD = '0'.repeat(64);
 
 /** Made at the first call; what a crash left behind the last acknowledged record is cut off. @throws NetworkError 'Tampered' */
 export async function openLedgerLog(folder: string): Promise<LedgerLog> {
-  const log = (await openEventLog(folder)) as unknown as AnyLog;
+  const log = (await openEventLog(folder).catch(ofLedger)) as unknown as AnyLog;
   return {
     append: async (record) => {
       await log.append(JSON.parse(textOf(record)) as object);
@@ -53,8 +54,17 @@ async function* parsed(
   before: string,
 ): AsyncGenerator<LoggedLedgerRecord> {
   let previous = before;
-  for await (const { sequence, hash, record } of records) {
-    yield { sequence, hash, previous, record: parseRecord(record) };
-    previous = hash;
+  try {
+    for await (const { sequence, hash, record } of records) {
+      yield { sequence, hash, previous, record: parseRecord(record) };
+      previous = hash;
+    }
+  } catch (error) {
+    ofLedger(error);
   }
+}
+
+/** What the log's reader finds wrong here is wrong with the ledger. */
+function ofLedger(error: unknown): never {
+  throw error instanceof TamperedError ? new TamperedError(error.sequence, error.what, 'ledger') : error;
 }

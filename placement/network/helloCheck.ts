@@ -33,7 +33,8 @@ export class HelloCheck {
 
   /**
    * The provider's time at its address.
-   * @throws NetworkError 'Refused' for an address that may not be called, 'Unavailable' when the party is not there
+   * @throws NetworkError 'Refused' for an address that may not be called, 'Conflict' when another identity signs there, 'Unavailable' when the
+   * party is not there
    */
   async ask(endpoint: string, publicKey: string): Promise<number> {
     await checkEndpoint(endpoint, this.#rules);
@@ -43,6 +44,7 @@ export class HelloCheck {
     try {
       return await this.#ask(endpoint, publicKey);
     } catch (error) {
+      if (error instanceof NetworkError && error.kind === 'Conflict') throw error;
       // What else is there, or why it does not answer, is nothing to tell a stranger.
       throw new NetworkError('Unavailable', `no provider with this identity answers at ${endpoint}`, {
         cause: error,
@@ -68,11 +70,13 @@ export class HelloCheck {
     const header = answer.headers[SIGNED_HEADER];
     const statement = typeof header === 'string' ? decodeSigned(header) : undefined;
     const signed = openStatement(statement, 'hello', helloStatementSchema);
-    const isThere =
-      signed.publicKey === publicKey &&
-      signed.value.nonce === nonce &&
-      signed.value.session === hello.session;
-    if (!isThere) throw new NetworkError('BadIdentity', 'another identity answers');
+    if (signed.value.nonce !== nonce || signed.value.session !== hello.session) {
+      throw new NetworkError('BadIdentity', 'an old answer');
+    }
+    // A provider tells anyone who it is: that it is another one gives nothing away.
+    if (signed.publicKey !== publicKey) {
+      throw new NetworkError('Conflict', `another provider than this one answers at ${endpoint}`);
+    }
     return hello.time;
   }
 }

@@ -13,6 +13,8 @@ const USES_MAX = 10_000;
 const HOURS_MAX = 24 * 366;
 const HOUR_MS = 3_600_000;
 const ID_DIGITS = 12;
+/** For so long it is told that a token was used up or has expired, rather than that it is not known. */
+const KEPT_MS = 30 * 24 * HOUR_MS;
 
 const storedSchema = z.array(
   z.strictObject({
@@ -24,6 +26,16 @@ const storedSchema = z.array(
   }),
 );
 type Stored = z.infer<typeof storedSchema>[number];
+
+/** Names a token, and is no use to anyone; undefined for what is no token. */
+export function joinTokenId(token: string): string | undefined {
+  const parts = partsOf(token);
+  return parts && idOf(secretHash(parts.digits));
+}
+
+function idOf(hash: string): string {
+  return hash.slice(0, ID_DIGITS);
+}
 
 /** Join tokens: kept by their hash, in the catalog's notes, and spent by the proofs that parties make of them. */
 export class JoinTokens {
@@ -39,8 +51,12 @@ export class JoinTokens {
     this.#gateway = gateway;
   }
 
-  async list(): Promise<readonly JoinToken[]> {
-    return (await this.#read()).map(({ hash, ...token }) => ({ id: hash.slice(0, ID_DIGITS), ...token }));
+  /** Those that are still good; on demand those of the last weeks that are spent or have expired, too. */
+  async list(all = false): Promise<readonly JoinToken[]> {
+    const tokens = await this.#read();
+    return tokens
+      .filter((token) => all || (token.usesLeft > 0 && !this.#hasExpired(token)))
+      .map(({ hash, ...token }) => ({ id: idOf(hash), ...token }));
   }
 
   /** @throws NetworkError 'BadMessage' */
@@ -53,18 +69,17 @@ export class JoinTokens {
     }
     const secret = randomBytes(16).toString('hex');
     const expiresAt = Math.ceil(this.#clock.now() + hours * HOUR_MS);
-    await this.#change((tokens) => {
-      if (tokens.length >= TOKENS_MAX)
-        throw new NetworkError('Conflict', `there are ${TOKENS_MAX} tokens already`);
-      return [...tokens, { hash: secretHash(secret), role, usesLeft: uses, expiresAt }];
-    });
+    await this.#change((tokens) => [
+      ...this.#withRoom(tokens),
+      { hash: secretHash(secret), role, usesLeft: uses, expiresAt },
+    ]);
     return joinText(this.#gateway, secret);
   }
 
   async remove(id: string): Promise<boolean> {
     let found = false;
     await this.#change((tokens) => {
-      const kept = tokens.filter(({ hash }) => hash.slice(0, ID_DIGITS) !== id);
+      const kept = tokens.filter(({ hash }) => idOf(hash) !== id);
       found = kept.length < tokens.length;
       return kept;
     });
@@ -87,7 +102,12 @@ export class JoinTokens {
       // All are tried: how long it takes does not tell which one it was.
       const [found] = tokens.filter((token) => isProof(parts.digits, token.hash, party));
       if (found === undefined) {
-        throw new NetworkError('Refused', 'the join token is not known, used up or expired');
+        throw new NetworkError('Refused', 'the join token is not known: it was removed, or expired long ago');
+      }
+      // Only who has the token learns how it stands.
+      if (this.#hasExpired(found)) {
+        const since = new Date(found.expiresAt).toISOString();
+        throw new NetworkError('Refused', `the join token expired at ${since}`);
       }
       if (found.role !== role) throw new NetworkError('Refused', `the join token is not for a ${role}`);
       hash = found.hash;
@@ -101,11 +121,26 @@ export class JoinTokens {
     };
   }
 
-  /** Without those that are of no use any more. One whose last use may be given back stays until it expires. */
+  /** Without those that nobody will ask after any more. */
   async #read(): Promise<Stored[]> {
     const note = await this.#catalog.getNote(NOTE);
-    const now = this.#clock.now();
-    return storedSchema.parse(JSON.parse(note ?? '[]')).filter(({ expiresAt }) => expiresAt > now);
+    const since = this.#clock.now() - KEPT_MS;
+    return storedSchema.parse(JSON.parse(note ?? '[]')).filter(({ expiresAt }) => expiresAt > since);
+  }
+
+  #hasExpired({ expiresAt }: Stored): boolean {
+    return expiresAt <= this.#clock.now();
+  }
+
+  /** Where there are too many, the one that expired first goes. @throws NetworkError 'Conflict' */
+  #withRoom(tokens: readonly Stored[]): readonly Stored[] {
+    if (tokens.length < TOKENS_MAX) return tokens;
+    // One that is used up may have a use given back.
+    const [oldest] = tokens
+      .filter((token) => this.#hasExpired(token))
+      .sort((a, b) => a.expiresAt - b.expiresAt);
+    if (oldest === undefined) throw new NetworkError('Conflict', `there are ${TOKENS_MAX} tokens already`);
+    return tokens.filter((token) => token !== oldest);
   }
 
   async #change(change: (tokens: readonly Stored[]) => readonly Stored[]): Promise<void> {
@@ -120,7 +155,7 @@ export class JoinTokens {
 /** @throws NetworkError 'Refused' when there is no use left */
 function withUses(tokens: readonly Stored[], token: Stored, change: 1 | -1): Stored[] {
   if (token.usesLeft + change < 0) {
-    throw new NetworkError('Refused', 'the join token is not known, used up or expired');
+    throw new NetworkError('Refused', 'the join token is used up');
   }
   return tokens.map((one) => (one === token ? { ...one, usesLeft: one.usesLeft + change } : one));
 }

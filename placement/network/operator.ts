@@ -49,7 +49,8 @@ export interface NetworkOperator {
   commandProvider(id: ProviderId, command: Exclude<ProviderCommand, 'gone'>): Promise<void>;
   monitors(): readonly MonitorRecord[];
   commandMonitor(id: PartyId, command: 'approve' | 'remove'): Promise<void>;
-  tokens(): Promise<readonly JoinToken[]>;
+  /** Those that are still good, or `all`: with those of the last 30 days that are spent or have expired. */
+  tokens(all?: boolean): Promise<readonly JoinToken[]>;
   /** The only time the token is shown. */
   createToken(role: JoinToken['role'], uses: number, hours: number): Promise<string>;
   removeToken(id: string): Promise<boolean>;

@@ -53,7 +53,7 @@ export class OperatorDesk implements NetworkOperator {
       closesAt: eras.closesAt,
       providers: countStates(Object.values(providers)),
       monitors: countStates(Object.values(monitors)),
-      groups: independentGroups(active).length,
+      groups: independentGroups(active, parameters).length,
       groupsMin: parameters.groupsMin,
       ledgerRoot: ledgerRoot(),
     };
@@ -94,8 +94,8 @@ export class OperatorDesk implements NetworkOperator {
     await this.#options.journal.commit(() => ({ kind: 'hypernode-command', monitor: id, command }));
   }
 
-  tokens(): Promise<readonly JoinToken[]> {
-    return this.#options.admission.tokens.list();
+  tokens(all?: boolean): Promise<readonly JoinToken[]> {
+    return this.#options.admission.tokens.list(all);
   }
 
   createToken(role: JoinToken['role'], uses: number, hours: number): Promise<string> {
@@ -120,11 +120,12 @@ export class OperatorDesk implements NetworkOperator {
   }
 
   #summary(record: ProviderRecord): ProviderSummary {
-    const { members, eras, clock } = this.#options;
+    const { members, eras, clock, admission } = this.#options;
     const heartbeat = members.heartbeat(record.id);
     const held = eras.held.get(record.id);
     return {
       ...record,
+      reason: [record.reason, admission.askedOf(record)].filter(Boolean).join('; '),
       shards: held?.shards ?? 0,
       storedBytes: held?.bytes ?? 0,
       free: heartbeat?.free,

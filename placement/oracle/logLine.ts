@@ -24,24 +24,38 @@ export const START: LogHead = { sequence: 0, hash: '0'.repeat(64) };
 
 const hasher = createHasher();
 const PREFIX = /^\{"sequence":(\d{1,15}),"previous":"([0-9a-f]{64})","hash":"([0-9a-f]{64})","record":/;
+/** Bytes of the previous hash and the sequence, which are hashed before the text. */
+const HASHED_HEAD = 40;
 /** No prefix is longer. */
 const PREFIX_MAX = 256;
 
 /** The log is not what was written: found at this record. */
 export class TamperedError extends NetworkError {
   readonly sequence: number;
-  constructor(sequence: number, what: string) {
-    super('Tampered', `record ${sequence} of the log: ${what}`);
+  readonly what: string;
+  /** @param of what is chained: the ledger's records lie in the same form */
+  constructor(sequence: number, what: string, of = 'log') {
+    super('Tampered', `record ${sequence} of the ${of}: ${what}`);
     this.sequence = sequence;
+    this.what = what;
   }
 }
 
-/** The line after `head`, its newline included. @param text JSON of the record, without a line break */
-export function chainLine(head: LogHead, text: string): { readonly bytes: Buffer; readonly head: LogHead } {
+/**
+ * The line after `head`, in parts, its newline included.
+ * @param pieces JSON of the record, without a line break
+ */
+export function chainLine(
+  head: LogHead,
+  pieces: readonly Uint8Array[],
+): { readonly parts: readonly Buffer[]; readonly head: LogHead } {
   const sequence = head.sequence + 1;
-  const hash = chainHash(head.hash, sequence, Buffer.from(text));
-  const line = `{"sequence":${sequence},"previous":"${head.hash}","hash":"${hash}","record":${text}}\n`;
-  return { bytes: Buffer.from(line), head: { sequence, hash } };
+  // A close is of tens of megabytes: what is hashed and what is written lie in one buffer.
+  const hashed = Buffer.concat([hashedHead(head.hash, sequence), ...pieces]);
+  const hash = hexHash(hashed);
+  const prefix = `{"sequence":${sequence},"previous":"${head.hash}","hash":"${hash}","record":`;
+  const parts = [Buffer.from(prefix), hashed.subarray(HASHED_HEAD), Buffer.from('}\n')];
+  return { parts, head: { sequence, hash } };
 }
 
 /**
@@ -61,8 +75,16 @@ export function readLine(line: Buffer, after: LogHead | undefined): Line | strin
 }
 
 function chainHash(previous: string, sequence: number, text: Uint8Array): string {
-  const head = Buffer.alloc(40);
+  return hexHash(Buffer.concat([hashedHead(previous, sequence), text]));
+}
+
+function hashedHead(previous: string, sequence: number): Buffer {
+  const head = Buffer.alloc(HASHED_HEAD);
   head.write(previous, 'hex');
   head.writeBigUInt64LE(BigInt(sequence), 32);
-  return Buffer.from(hasher.hash(Buffer.concat([head, text]))).toString('hex');
+  return head;
+}
+
+function hexHash(bytes: Uint8Array): string {
+  return Buffer.from(hasher.hash(bytes)).toString('hex');
 }

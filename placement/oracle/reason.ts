@@ -1,4 +1,4 @@
-import type { StorageClass } from '../network/messages.ts';
+import { percent } from '../percent.ts';
 import type { Measurement } from './measure.ts';
 import { INTEGRITY_MIN, type Integrity } from './reputation.ts';
 import type { Standing } from './standing.ts';
@@ -27,30 +27,30 @@ export function reasonOf(told: Told): string {
       return `${provider.state}: ${undecided(measurement, parameters)}`;
     case 'integrity':
       return (
-        `${reputation.failures} audits were answered with wrong bytes or a denial: integrity ${short(integrity.mean)} ` +
-        `is at or below ${INTEGRITY_MIN}`
+        `${reputation.failures} audits were answered with wrong bytes or a denial: integrity ${share(integrity.mean, INTEGRITY_MIN)} ` +
+        `is at or below ${share(INTEGRITY_MIN)}`
       );
     case 'unavailable':
-      return `availability ${short(reputation.availability)} is below ${suspended.below}`;
+      return `availability ${share(reputation.availability, suspended.below)} is below ${share(suspended.below)}`;
     case 'late':
       return (
-        `possession not shown for ${reputation.erasLate} eras: ${short(integrity.timely)} of the challenges answered in time, ` +
-        `${short(integrity.silent)} never; ` +
+        `possession not shown for ${reputation.erasLate} eras: ${share(integrity.timely)} of the challenges answered in time, ` +
+        `${share(integrity.silent)} never; ` +
         `${short(measurement.unproven)} of ${short(measurement.reached)} of this era late or unanswered`
       );
     case 'recovering':
       return standing.state === 'suspended'
-        ? `${reputation.erasAvailable} of ${suspended.back} eras available again: availability ${short(reputation.availability)}, in time ${short(integrity.timely)}`
-        : `${reputation.erasAbove} of ${degraded.back} eras above ${degraded.above} again: score ${short(placementScore)}; ${weakest(told)}`;
+        ? `${reputation.erasAvailable} of ${suspended.back} eras available again: availability ${share(reputation.availability)}, in time ${share(integrity.timely)}`
+        : `${reputation.erasAbove} of ${degraded.back} eras above ${share(degraded.above)} again: score ${share(placementScore, degraded.above)}${weakest(told)}`;
     case 'vetting':
-      return `${vetting(told)}; ${weakest(told)}`;
+      return `${vetting(told)}${weakest(told)}`;
     case 'score':
       return (
-        `score ${short(placementScore)} is below ${degraded.below} for ${reputation.erasBelow} eras; ` +
+        `score ${share(placementScore, degraded.below)} is below ${share(degraded.below)} for ${reputation.erasBelow} eras` +
         weakest(told)
       );
     case 'good':
-      return `score ${short(placementScore)}; ${weakest(told)}`;
+      return `score ${share(placementScore)}${weakest(told)}`;
   }
 }
 
@@ -69,34 +69,55 @@ function vetting({ provider, reputation, parameters }: Told): string {
   return `vetting: ${reputation.audits} of ${audits} audits passed, ${days} days from ${since}`;
 }
 
-function weakest({ provider, integrity, measurement, components, parameters }: Told): string {
+/** What holds the score down most, to be added to a reason; nothing where every part is whole. */
+function weakest(told: Told): string {
+  const { integrity, measurement, components } = told;
   if (measurement.locationRefuted) {
-    return `location refuted by ${measurement.locationRefutedBy.length} monitors: score 0`;
+    return `; location refuted by ${measurement.locationRefutedBy.length} monitors: score 0`;
   }
   if (integrity.broken) {
-    return `integrity ${short(integrity.value)} is at or below ${INTEGRITY_MIN}: score 0`;
+    return `; integrity ${share(integrity.value, INTEGRITY_MIN)} is at or below ${share(INTEGRITY_MIN)}: score 0`;
   }
-  const least = Object.entries(components)
-    .filter((part): part is [keyof ScoreComponents, number] => part[1] !== undefined)
-    .sort(([, a], [, b]) => a - b)[0];
-  if (least === undefined) return 'no part of it is measured yet';
-  const [name, value] = least;
-  return `lowest part: ${name} ${short(value)}${detail(name, measurement, provider.description.storageClass, parameters)}`;
+  const parts = Object.entries(components).filter(
+    (part): part is [keyof ScoreComponents, number] => part[1] !== undefined,
+  );
+  if (parts.length === 0) return '; no part of it is measured yet';
+  const [name, value] = parts.reduce((least, part) => (part[1] < least[1] ? part : least));
+  return value < 1 ? `; lowest part: ${described(name, value, told)}` : '';
 }
 
-function detail(
+function described(
   name: keyof ScoreComponents,
-  { p99Ms, bytesPerSecond }: Measurement,
-  storageClass: StorageClass,
-  { targets }: OracleParameters,
+  value: number,
+  { provider, integrity, measurement, parameters }: Told,
 ): string {
-  const target = targets[storageClass];
-  if (name === 'latency') return ` (p99 ${short(p99Ms)} ms, target ${target.p99Ms} ms)`;
-  if (name === 'throughput') {
-    return ` (p5 ${short(bytesPerSecond)} bytes/s, target ${target.bytesPerSecond} bytes/s)`;
+  const target = parameters.targets[provider.description.storageClass];
+  const { p99Ms, bytesPerSecond } = measurement;
+  switch (name) {
+    case 'availability':
+      return `availability ${share(value)}`;
+    case 'integrity':
+      return possession(value, integrity);
+    case 'latency':
+      return `latency ${share(value)} (p99 ${short(p99Ms)} ms, target ${target.p99Ms} ms)`;
+    case 'throughput':
+      return `throughput ${share(value)} (p5 ${short(bytesPerSecond)} bytes/s, target ${target.bytesPerSecond} bytes/s)`;
+    case 'capacity':
+      return `capacity ${share(value)} (what it says of its space does not hold)`;
   }
-  if (name === 'capacity') return ' (what it says of its space does not hold)';
-  return '';
+}
+
+/** This part is the least of three, and only one of them says that data is wrong or lost. */
+function possession(value: number, { timely, silent }: Integrity): string {
+  if (value === timely) return `timeliness ${share(timely)} (challenges answered in time)`;
+  if (silent !== undefined && value === 1 - silent) {
+    return `timeliness ${share(value)} (${share(silent)} of the challenges never answered)`;
+  }
+  return `integrity ${share(value)} (by signed audits)`;
+}
+
+function share(value: number | undefined, ...bounds: readonly number[]): string {
+  return value === undefined ? 'unknown' : percent(value, ...bounds);
 }
 
 function short(value: number | undefined): string {

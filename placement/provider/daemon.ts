@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { GatewayClient } from '../network/gatewayClient.ts';
+import type { NetworkError } from '../network/errors.ts';
 import { openIdentity, type Identity, type PartyId } from '../network/identity.ts';
 import { gatewayOfToken } from '../network/joinProof.ts';
 import { providerDescriptionSchema, type ProviderDescription, type Standing } from '../network/messages.ts';
@@ -17,6 +18,7 @@ import { DAEMON_LIMITS, type DaemonLimits } from './limits.ts';
 import { Listener } from './listener.ts';
 import { Membership } from './membership.ts';
 import { ShardStore } from './shardStore.ts';
+import { keepStated, type Stated } from './stated.ts';
 
 /** Things that a provider's operator may want in a log. None holds a secret. */
 export type ProviderEvent =
@@ -25,10 +27,12 @@ export type ProviderEvent =
   | { readonly kind: 'standing'; readonly standing: Standing }
   /** The gateway could not be told, or did not accept what it was told. */
   | { readonly kind: 'heartbeat-failed'; readonly error: unknown; readonly retryMs: number }
+  /** The gateway, which has never taken the provider in, refuses it for good: nothing more is tried. */
+  | { readonly kind: 'refused'; readonly error: NetworkError }
   | ({ readonly kind: 'storage-failed' } & StorageFailure);
 
 export interface ProviderOptions extends Omit<ProviderDescription, 'endpoint'> {
-  /** Folder of the identity (identity.pem), the gateway (gateway.json) and the shards (shards/), of one daemon at a time (owner.lock). */
+  /** Folder of the identity (identity.pem), the gateway (gateway.json), what is stated (stated.json) and the shards (shards/), of one daemon at a time (owner.lock). */
   readonly data: string;
   /** Port 0: any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -59,6 +63,11 @@ export interface RunningProvider {
   readonly identity: Identity;
   /** As the gateway last said in this run. */
   standing(): Standing | undefined;
+  /**
+   * Resolves when a gateway that has never taken the provider in refuses it for good: a bad token, another's address, an operator who said no. It
+   * then waits to be stopped. Never resolves otherwise.
+   */
+  readonly refused: Promise<NetworkError>;
   /** Lets requests under way end, for a while, and closes everything. */
   stop(): Promise<void>;
 }
@@ -92,11 +101,26 @@ async function open(
   const pin = await GatewayPin.open(join(options.data, 'gateway.json'));
   const store = await openStore(options, identity.id, pin.pin?.accepted !== undefined);
   try {
+    await keepStated(options.data, statedBy(options));
     return await serve(options, { client, identity, pin, store, unlock });
   } catch (error) {
     await store.transport.close();
     throw error;
   }
+}
+
+function statedBy(options: ProviderOptions): Stated {
+  const { region, site, operator, networkPrefix, location, storageClass, capacity, advertise } = options;
+  return {
+    region,
+    site,
+    operator,
+    networkPrefix,
+    storageClass,
+    capacity,
+    ...(location && { location }),
+    ...(typeof advertise === 'string' && { advertise }),
+  };
 }
 
 interface Parts {
@@ -127,8 +151,13 @@ async function serve(options: ProviderOptions, parts: Parts): Promise<RunningPro
   }
   const { shards, bytes } = store.holds;
   options.onEvent?.({ kind: 'listening', endpoint: endpoint(), shards, bytes });
-  const running = membership.run(stopping.signal);
+  const refusal = Promise.withResolvers<NetworkError>();
+  const running = live(membership, stopping.signal, (error) => {
+    options.onEvent?.({ kind: 'refused', error });
+    refusal.resolve(error);
+  });
   return {
+    refused: refusal.promise,
     id: identity.id,
     identity,
     get endpoint() {
@@ -145,6 +174,15 @@ async function serve(options: ProviderOptions, parts: Parts): Promise<RunningPro
       parts.unlock();
     },
   };
+}
+
+async function live(
+  membership: Membership,
+  signal: AbortSignal,
+  onRefused: (error: NetworkError) => void,
+): Promise<void> {
+  const error = await membership.run(signal);
+  if (error) onRefused(error);
 }
 
 function newHandlers(

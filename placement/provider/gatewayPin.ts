@@ -15,6 +15,14 @@ const pinSchema = z.strictObject({
 });
 type Pin = z.infer<typeof pinSchema>;
 
+/**
+ * Would a party that no gateway has taken in yet be refused the same way however often it asks? Not where the gateway is away or has trouble of
+ * its own.
+ */
+export function isFinal(error: unknown): error is NetworkError {
+  return error instanceof NetworkError && !error.retryable && error.kind !== 'Tampered';
+}
+
 /** A pin in a file. */
 export class GatewayPin {
   readonly #path: string;
@@ -46,7 +54,11 @@ export class GatewayPin {
   async meet(met: { id: PartyId; publicKey: string }, token: string | undefined): Promise<void> {
     const expected = this.#pin?.id ?? (token === undefined ? undefined : gatewayOfToken(token));
     if (expected !== undefined && expected !== met.id) {
-      throw new NetworkError('BadIdentity', `gateway ${expected} was expected, and ${met.id} answers`);
+      const why = this.#pin ? 'this data folder belongs to it' : 'the join token is of it';
+      throw new NetworkError(
+        'BadIdentity',
+        `gateway ${expected} was expected (${why}), and ${met.id} answers`,
+      );
     }
     this.#pin ??= await this.#save({ version: 1, id: met.id, publicKey: met.publicKey });
   }

@@ -11,7 +11,7 @@ import {
 } from '../network/messages.ts';
 import { signStatement } from '../network/signed.ts';
 import type { Clock, Random } from '../types.ts';
-import type { GatewayPin } from './gatewayPin.ts';
+import { isFinal, type GatewayPin } from './gatewayPin.ts';
 
 export interface MembershipOptions {
   readonly identity: Identity;
@@ -36,7 +36,7 @@ const BACKOFF_MS = 500;
 const JITTER = 0.1;
 /** Of a heartbeat: the gateway does not know the provider, or not any more. */
 const UNKNOWN: readonly NetworkErrorKind[] = ['NotFound', 'NotApproved'];
-/** Of a registration: perhaps the token is missing, or is one that was used up. */
+/** Of a registration of a provider that was accepted before: perhaps the token is missing, or is one that was used up. */
 const UNTAKEN: readonly NetworkErrorKind[] = [...UNKNOWN, 'Refused'];
 
 /** Registers the provider with its gateway, tells it regularly that it is there, and goes on after every failure. */
@@ -45,6 +45,8 @@ export class Membership {
   #standing: Standing | undefined;
   /** The gateway has answered since the last failure. */
   #met = false;
+  /** It has taken something that was said in this run. */
+  #taken = false;
   /** The gateway knows the description as it is. */
   #registered: boolean;
   /** A token is for the first registration: one that was used up is refused later. */
@@ -69,8 +71,8 @@ export class Membership {
     return pin?.accepted === undefined ? undefined : pin;
   }
 
-  /** Until the signal aborts. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Until the signal aborts, or a gateway that has never taken the provider in refuses it for good. @returns that refusal */
+  async run(signal: AbortSignal): Promise<NetworkError | undefined> {
     const { clock, heartbeatMs, onFailure } = this.#options;
     for (let failures = 0; !signal.aborted;) {
       let waitMs = this.#jittered(heartbeatMs);
@@ -78,18 +80,33 @@ export class Membership {
         await this.#turn();
         failures = 0;
       } catch (error) {
+        if (!signal.aborted && !this.#taken && !this.#accepted && isFinal(error)) return error;
         this.#met = false;
         waitMs = this.#jittered(Math.min(BACKOFF_MS * 2 ** Math.min(failures++, 10), 3 * heartbeatMs));
         if (!signal.aborted) onFailure(error, waitMs);
       }
       await clock.sleep(waitMs, signal).catch(() => undefined);
     }
+    return undefined;
+  }
+
+  /** In this run or an earlier one. */
+  get #accepted(): boolean {
+    return this.#options.pin.pin?.accepted !== undefined;
   }
 
   async #turn(): Promise<void> {
     if (!this.#met) await this.#meet();
     const standing = this.#registered ? await this.#heartbeat() : await this.#register();
     const { state } = standing;
+    this.#taken = true;
+    if (!this.#accepted && (state === 'gone' || state === 'removed')) {
+      this.#taken = false;
+      throw new NetworkError(
+        'NotApproved',
+        `the gateway does not take this provider in: ${standing.note ?? state}`,
+      );
+    }
     if (state !== 'applied' && state !== 'removed') {
       await this.#options.pin.accept(summaryOf(this.#options.describe()));
     }
@@ -116,8 +133,8 @@ export class Membership {
       this.#registered = true;
       return standing;
     } catch (error) {
-      // The other way is tried next.
-      if (isOneOf(error, UNTAKEN)) this.#showToken = !this.#showToken;
+      // The other way is tried next. Of one that is new, the operator has to hear that its token is no good.
+      if (this.#accepted && isOneOf(error, UNTAKEN)) this.#showToken = !this.#showToken;
       throw error;
     }
   }

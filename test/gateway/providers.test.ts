@@ -85,6 +85,7 @@ test('only providers that became usable or unusable are told', () => {
   const provider = (id: string, writable: boolean) => ({
     id,
     writable,
+    reachable: true,
     endpoint: id,
     state: 'active',
     capacityBytes: 1,

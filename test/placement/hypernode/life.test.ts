@@ -82,6 +82,48 @@ describe('joining', () => {
   });
 });
 
+describe('a refusal', () => {
+  test('of a token ends a monitor that is new', async () => {
+    const gateway = await newGateway();
+    gateway.spent = true;
+    const monitor = await newMonitor(gateway, { token: gateway.token });
+    expect(await monitor.refused).toMatchObject({ kind: 'Refused', message: 'the join token is used up' });
+    expect((await monitor.event('gateway-refused')).text).toBe('the join token is used up');
+    expect(gateway.registrations).toHaveLength(1);
+  });
+
+  test('by the operator ends a monitor that was never active', async () => {
+    const gateway = await newGateway();
+    gateway.standing = 'applied';
+    const monitor = await newMonitor(gateway);
+    await monitor.event('waiting');
+    gateway.standing = 'removed';
+    expect(await monitor.refused).toMatchObject({ kind: 'NotApproved' });
+  });
+
+  test('of a token leaves one that was active before without it', async () => {
+    const gateway = await newGateway();
+    const data = await newFolder();
+    const first = await newMonitor(gateway, { data, token: gateway.token });
+    await first.event('registered');
+    await first.stop();
+    gateway.spent = true;
+    const second = await newMonitor(gateway, { data, token: gateway.token });
+    await second.event('gateway-refused');
+    await second.event('registered');
+    expect(gateway.registrations.map(({ token }) => token !== undefined)).toEqual([true, true, false]);
+  });
+
+  test('that may pass is waited out', async () => {
+    const gateway = await newGateway();
+    gateway.refuse.set('hypernodes', 'Unavailable');
+    const monitor = await newMonitor(gateway, { token: gateway.token });
+    await monitor.event('gateway-away');
+    gateway.refuse.clear();
+    await monitor.event('registered');
+  });
+});
+
 describe('assignments', () => {
   test.each<[string, (gateway: TestGateway) => void]>([
     ['for another monitor', (gateway) => (gateway.forge = (each) => ({ ...each, monitor: '0'.repeat(32) }))],

@@ -53,6 +53,8 @@ export class TestGateway {
   /** Errors that a route answers with instead, while it is there. */
   readonly refuse = new Map<string, NetworkErrorKind>();
   standing = 'active';
+  /** Registrations that show a token are refused. */
+  spent = false;
   tasks: (monitor: string) => Task[] = () => [];
   /** Changes what is signed, for assignments that are not right. */
   forge: (assignment: Assignment) => Assignment = (assignment) => assignment;
@@ -172,10 +174,7 @@ export class TestGateway {
         openStatement(statement, 'heartbeat', heartbeatSchema);
         return { state: 'active' };
       case 'hypernodes':
-        this.registrations.push(
-          openStatement(statement, 'register-hypernode', hyperNodeRegistrationSchema).value,
-        );
-        return { state: this.standing };
+        return this.#register(statement);
       case 'assignments':
         return this.#assign(statement);
       case 'reports':
@@ -183,6 +182,15 @@ export class TestGateway {
       default:
         throw new NetworkError('NotFound', route);
     }
+  }
+
+  #register(statement: unknown): object {
+    const { value } = openStatement(statement, 'register-hypernode', hyperNodeRegistrationSchema);
+    this.registrations.push(value);
+    if (this.spent && value.token !== undefined) {
+      throw new NetworkError('Refused', 'the join token is used up');
+    }
+    return { state: this.standing };
   }
 
   #assign(statement: unknown): Signed {

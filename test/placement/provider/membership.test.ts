@@ -13,6 +13,7 @@ import {
   type ProviderOptions,
   type RunningProvider,
 } from '../../../placement/provider/daemon.ts';
+import { keepStated, readStated } from '../../../placement/provider/stated.ts';
 import { helloSchema } from '../../../placement/provider/wire.ts';
 import { scratch } from '../directories.ts';
 import { call, DESCRIPTION, shown, SmallGateway } from './support.ts';
@@ -221,8 +222,8 @@ test('another gateway at the address is not told anything', async () => {
 
 test('a token of another gateway is not shown to this one', async () => {
   const token = `sj_${createIdentity().id}_${'0'.repeat(32)}`;
-  const { events } = await start({ token });
-  await events.until(isFailure('BadIdentity'));
+  const { provider } = await start({ token });
+  expect((await provider.refused).message).toMatch(/was expected \(the join token is of it\)/);
   expect(gateway.registrations).toEqual([]);
   await expect(stat(join(folder.path, 'gateway.json'))).rejects.toThrow(/ENOENT/);
 });
@@ -232,8 +233,8 @@ test('its key is its own to read, and no secret is in its events', async () => {
   gateway.answer = () => {
     throw new NetworkError('Refused', 'the token is used up');
   };
-  const { events } = await start({ token });
-  await events.until(isFailure('Refused'));
+  const { provider, events } = await start({ token });
+  await provider.refused;
   const { mode } = await stat(join(folder.path, 'identity.pem'));
   expect(mode & 0o777).toBe(0o600);
   const pem = await readFile(join(folder.path, 'identity.pem'), 'utf8');
@@ -242,13 +243,93 @@ test('its key is its own to read, and no secret is in its events', async () => {
   expect(told.join()).not.toContain(pem.split('\n')[1]);
 });
 
+test.each(['Refused', 'Conflict', 'NotApproved', 'BadMessage'] as const)(
+  'a provider that is new and is answered %s gives up, and says why',
+  async (kind) => {
+    gateway.answer = () => {
+      throw new NetworkError(kind, 'the reason');
+    };
+    const { provider, events } = await start({ token: gateway.token() });
+    expect(await provider.refused).toMatchObject({ kind, message: 'the reason' });
+    expect(events.all.at(-1)).toMatchObject({ kind: 'refused', error: { kind } });
+    expect(gateway.registrations).toHaveLength(1);
+    expect(await served(provider)).toBe(401);
+  },
+);
+
+test('a provider that is new goes on while the gateway has no time for it', async () => {
+  gateway.answer = () => {
+    throw new NetworkError('Unavailable', 'too many changes are being registered: try again later');
+  };
+  const token = gateway.token();
+  const { provider, events } = await start({ token });
+  await events.until(isFailure('Unavailable'));
+  gateway.answer = () => ({ state: 'vetting' });
+  await events.until(isStanding('vetting'));
+  expect(gateway.registrations.map((said) => said.token)).toEqual([
+    joinProof(token, provider.id),
+    joinProof(token, provider.id),
+  ]);
+});
+
+test('an applicant that the operator refuses gives up', async () => {
+  gateway.answer = () => ({ state: 'applied' });
+  const { provider, events } = await start();
+  await events.until(isStanding('applied'));
+  gateway.answer = () => ({ state: 'gone', note: 'refused by the operator' });
+  expect(await provider.refused).toMatchObject({
+    kind: 'NotApproved',
+    message: expect.stringContaining('refused by the operator') as string,
+  });
+});
+
+test('an applicant is not sent away by what a gateway says in passing', async () => {
+  gateway.answer = () => ({ state: 'applied' });
+  const { events } = await start();
+  await events.until(isStanding('applied'));
+  gateway.answer = () => {
+    throw new NetworkError('BadMessage', 'a proxy in between');
+  };
+  await events.until(isFailure('BadMessage'));
+  gateway.answer = () => ({ state: 'vetting' });
+  await events.until(isStanding('vetting'));
+});
+
+test('one that was accepted before does not end for a token that is used up', async () => {
+  const first = await start({ token: gateway.token() });
+  await first.events.until(isStanding('vetting'));
+  await first.provider.stop();
+  let known = false;
+  gateway.answer = (message) => {
+    if (isRegistration(message) && message.token !== undefined) {
+      throw new NetworkError('Refused', 'the join token is used up');
+    }
+    known ||= isRegistration(message) && gateway.registrations.length > 3;
+    if (known) return { state: 'active' };
+    throw new NetworkError('NotFound', 'not registered');
+  };
+  const { events } = await start({ token: gateway.token(), site: 'fra2' });
+  await events.until(isStanding('active'));
+  expect(events.all.some(isFailure('Refused'))).toBe(true);
+});
+
+test('what it says of itself is kept for its next start, for it alone', async () => {
+  expect(await readStated(folder.path)).toEqual({});
+  const stated = { region: 'eu', site: 'fra1', capacity: 5, asn: 64_500, advertise: 'http://x:1' };
+  await keepStated(folder.path, stated);
+  expect(await readStated(folder.path)).toEqual(stated);
+  expect((await stat(join(folder.path, 'stated.json'))).mode & 0o777).toBe(0o600);
+  await writeFile(join(folder.path, 'stated.json'), '{"version":1,"stated":{"region":5}}');
+  await expect(readStated(folder.path)).rejects.toMatchObject({ kind: 'Tampered' });
+});
+
 test.each([
   [{ region: 'no spaces here' }, /region/],
   [{ token: 'rubbish' }, /token/],
   [{ gateway: 'http://user:secret@127.0.0.1' }, /address of a gateway/],
   [{ gateway: 'ftp://127.0.0.1' }, /address of a gateway/],
   [{ listen: { host: '0.0.0.0', port: 0 } }, /advertise/],
-  [{ advertise: 'http://x/path' }, /endpoint/],
+  [{ advertise: 'http://x/path' }, /advertise/],
 ] as const)('refuses to start with %j', async (options, reason) => {
   await expect(start(options)).rejects.toThrow(reason);
 });
@@ -284,7 +365,7 @@ test('a data folder is of one daemon at a time', async () => {
 });
 
 test('a start that fails gives the data folder back', async () => {
-  await expect(start({ advertise: 'http://x/path' })).rejects.toThrow(/endpoint/);
+  await expect(start({ advertise: 'http://x/path' })).rejects.toThrow(/advertise/);
   await start();
 });
 

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import type { GatewayStatus, JobReport } from '../../../gateway/admin/types.ts';
+import { repairText } from '../../../gateway/commands/repairText.ts';
+import { statusText } from '../../../gateway/commands/statusText.ts';
+
+const PROVIDER = {
+  id: 'a'.repeat(32),
+  endpoint: 'http://10.0.0.1:9100',
+  state: 'active',
+  reachable: true,
+  writable: true,
+  capacityBytes: 1e12,
+  freeBytes: 5e11,
+  score: 0.997_5,
+};
+const NETWORK = {
+  gateway: 'c'.repeat(32),
+  era: 41,
+  closesAt: Date.UTC(2030, 0, 2, 3, 4, 5),
+  providers: { active: 2 },
+  monitors: { active: 7 },
+  groups: 7,
+  groupsMin: 7,
+  ledgerRoot: undefined,
+};
+const STATUS: GatewayStatus = {
+  version: '1.2.3',
+  endpoint: 'http://127.0.0.1:9000',
+  uptimeSeconds: 5,
+  region: 'us-east-1',
+  profile: '4+2',
+  metadata: 'lmdb',
+  buckets: 1,
+  chunksAwaitingRepair: 0,
+  providers: [PROVIDER],
+  writeQuorum: 5,
+  writable: true,
+};
+
+describe('status', () => {
+  test('names the providers that are unreachable', () => {
+    const away = { ...PROVIDER, id: 'b'.repeat(32), reachable: false, writable: false };
+    const text = statusText({ ...STATUS, providers: [PROVIDER, away] });
+    expect(text).toContain(`UNREACHABLE: ${away.id} (${away.endpoint})\n`);
+    expect(text).toContain(`${away.id}  active, unreachable (no writes)  score 99.75 %`);
+    expect(statusText(STATUS)).not.toContain('UNREACHABLE');
+    expect(statusText(STATUS)).not.toMatch(/era|HyperNode/i);
+  });
+
+  test('tells of the era, the groups and the applicants', () => {
+    const text = statusText({ ...STATUS, network: NETWORK });
+    expect(text).toContain('Era 41 is open until 2030-01-02T03:04:05.000Z');
+    expect(text).toContain('HyperNodes: 7 active, in 7 independent groups; 7 are needed\n');
+    expect(text).not.toContain('approv');
+    const waiting = statusText({
+      ...STATUS,
+      network: {
+        ...NETWORK,
+        closesAt: undefined,
+        groups: 5,
+        providers: { active: 2, applied: 1 },
+        monitors: { active: 5, applied: 3 },
+      },
+    });
+    expect(waiting).toContain('No era is open');
+    expect(waiting).toContain('in 5 independent groups; TOO FEW: 7 are needed to decide anything');
+    expect(waiting).toContain(
+      '1 provider waits for approval: `shardway providers list`, then `shardway providers approve <id>`',
+    );
+    expect(waiting).toContain('3 hypernodes wait for approval: `shardway hypernodes list`');
+  });
+
+  test('a network of nobody is no cause for alarm', () => {
+    const nobody = { ...NETWORK, providers: {}, monitors: {}, groups: 0 };
+    expect(statusText({ ...STATUS, network: nobody })).not.toContain('TOO FEW');
+  });
+});
+
+describe('a repair', () => {
+  const report: JobReport = { ok: true, summary: '9 chunks examined', details: {} };
+
+  test('that left nothing lacking says no more', () => {
+    expect(repairText(report)).toBe(report.summary);
+  });
+
+  test('says how many chunks lack redundancy for which reason, and where to look', () => {
+    const stuck = (chunk: string, shard: number) => ({
+      id: chunk.repeat(32),
+      reason: `shard ${shard}: no provider is free to take it; shard 5: no provider is free to take it; provider ${'d'.repeat(32)}: the disk is full`,
+    });
+    const text = repairText({
+      ...report,
+      ok: false,
+      details: {
+        waiting: 4,
+        unreadable: ['1'.repeat(32)],
+        failed: [stuck('2', 0), stuck('3', 4), { id: '4'.repeat(32), reason: '' }],
+      },
+    });
+    expect(text.split('\n')).toEqual([
+      '9 chunks examined',
+      expect.stringContaining('Why'),
+      '  4  waits for shards of an unreachable provider, which is given time to return',
+      '  2  no provider is free to take it',
+      '  2  the disk is full',
+      expect.stringMatching(/^ {2}1 {2}too few of its shards can be read now/),
+      '  1  no reason is known',
+      expect.stringContaining('`shardway repair --json`'),
+    ]);
+  });
+});
