@@ -6,7 +6,7 @@
  * Prints a Markdown table and writes bench/results/codec.json and codec.md.
  */
 import { randomFillSync } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   createKernelCodec,
   createLibraryCodec,
@@ -18,10 +18,16 @@ import {
   type Profile,
 } from '#erasure';
 import { machine, machineLine, median } from './machine.ts';
+import { writeResults } from './s3/write.ts';
 
 const ROUNDS = 9;
 /** Each side of a round runs at least this long. */
 const ROUND_MS = 25;
+const PROFILES = [
+  { data: 4, parity: 2 },
+  { data: 8, parity: 4 },
+  { data: 10, parity: 4 },
+];
 
 interface Contest {
   readonly work: string;
@@ -142,35 +148,33 @@ function table(title: string, results: readonly Result[]): string {
   ].join('\n');
 }
 
-const profiles = [
-  { data: 4, parity: 2 },
-  { data: 8, parity: 4 },
-  { data: 10, parity: 4 },
-];
-const codec = [256, 64]
-  .flatMap((kib) => profiles.flatMap((profile) => codecContests(profile, kib * 1024)))
-  .map(compete);
-const native = createNativeHasher();
-const hash = native ? hashContests(native, await createWasmHasher()).map(compete) : [];
+/**
+ * Measures and writes codec.json and codec.md.
+ * @param folder of the results
+ * @returns the report in Markdown
+ */
+export async function runCodec(folder: string): Promise<string> {
+  const codec = [256, 64]
+    .flatMap((kib) => PROFILES.flatMap((profile) => codecContests(profile, kib * 1024)))
+    .map(compete);
+  const native = createNativeHasher();
+  const hash = native ? hashContests(native, await createWasmHasher()).map(compete) : [];
 
-const report = [
-  '# Codec',
-  '',
-  `${machineLine}.`,
-  `GB/s of data on one thread, medians of ${ROUNDS} rounds in which the sides take turns.`,
-  '',
-  table('Reed-Solomon', codec),
-  'Both behind the same interface, into memory given; the library is @subspace/reed-solomon-erasure.wasm.',
-  'Ratio: kernel to library.',
-  '',
-  table('BLAKE3', hash),
-].join('\n');
+  const report = [
+    '# Codec',
+    '',
+    `${machineLine}.`,
+    `GB/s of data on one thread, medians of ${ROUNDS} rounds in which the sides take turns.`,
+    '',
+    table('Reed-Solomon', codec),
+    'Both behind the same interface, into memory given; the library is @subspace/reed-solomon-erasure.wasm.',
+    'Ratio: kernel to library.',
+    '',
+    table('BLAKE3', hash),
+  ].join('\n');
 
-const results = new URL('results/', import.meta.url);
-await mkdir(results, { recursive: true });
-await writeFile(
-  new URL('codec.json', results),
-  `${JSON.stringify({ machine, codec, hash }, undefined, 2)}\n`,
-);
-await writeFile(new URL('codec.md', results), report);
-process.stdout.write(report);
+  await writeResults(folder, { 'codec.json': { machine, codec, hash }, 'codec.md': report });
+  return report;
+}
+
+if (import.meta.main) process.stdout.write(await runCodec(join(import.meta.dirname, 'results')));
