@@ -18,11 +18,14 @@ import { publishAddress, withdrawAddress } from './admin/address.ts';
 import { createMetrics } from './admin/metrics.ts';
 import type { Metrics } from './admin/metrics.ts';
 import { createAdminServer } from './admin/server.ts';
+import { ownMetrics, registryOfAll } from './allMetrics.ts';
+import type { MetricValues } from './allMetrics.ts';
 import type { GatewayStatus, Operator } from './admin/types.ts';
 import { accountAuthorizer } from './auth/authorizer.ts';
 import { openCredentialStore } from './auth/credentials.ts';
 import type { ManagedCredentialStore } from './auth/credentials.ts';
 import { createAuthenticator } from './auth/sigv4.ts';
+import { activityOf, heldProviders, watchChunks } from './background.ts';
 import type { Summary } from './banner.ts';
 import { ConfigError } from './config.ts';
 import type { Config } from './config.ts';
@@ -30,23 +33,42 @@ import { createCatalog } from './engine/catalog.ts';
 import { keyFilePath } from './engine/keyFile.ts';
 import { openKeyring } from './engine/keyring.ts';
 import type { Keyring } from './engine/keyring.ts';
+import type { Leadership } from './engine/lease.ts';
 import { openObjectStore } from './engine/store.ts';
 import type { Engine } from './engine/store.ts';
+import { followNetwork, publishNetwork } from './followNetwork.ts';
 import { Foreground } from './foreground.ts';
 import { createHttpServer } from './http/server.ts';
-import { createJobs } from './jobs.ts';
+import type { HttpServer } from './http/server.ts';
+import { createJobs, heldJobs } from './jobs.ts';
 import { close, listen, listening, readTls, urlOf } from './listening.ts';
 import { createLog } from './log.ts';
 import type { Logger } from './log.ts';
 import { brief, logMaintenance } from './maintenanceLog.ts';
+import { durabilityOf } from './metadata/durability.ts';
+import { openLmdbStore } from './metadata/lmdb.ts';
+import { metadataName } from './metadata/name.ts';
+import type { KeyValueStore, StoreDurability } from './metadata/types.ts';
 import { openKeyValueStore } from './metadata/open.ts';
 import { openNetwork } from './openNetwork.ts';
 import type { OpenNetwork } from './openNetwork.ts';
 import { openRegistry, providerStatus, watchProviders } from './providers.ts';
+import { GivenRole } from './role.ts';
+import type { Role } from './role.ts';
 import { createS3Handler } from './s3/dispatch.ts';
 
 export interface Gateway {
   readonly summary: Summary;
+  /** Names this process to others over the same store. */
+  readonly session: string;
+  /** Resolves when others have declared this process dead: it must be stopped, and may be started anew. */
+  readonly lost: Promise<void>;
+  readonly leadership: Leadership;
+  /** Another process has ended for certain, whose session this was. */
+  exited(session: string): void;
+  /** Answers from now on that it is not ready. */
+  unready(): void;
+  metrics(): Promise<MetricValues>;
   /** Lets requests under way finish until the deadline, then closes everything in order. */
   stop(drainMs: number): Promise<void>;
 }
@@ -59,18 +81,29 @@ const SURVEYED_AT_ONCE = 20_000;
 const KEYS_NOTE = 'keys.first';
 const OWNER_NOTE = 'account.owner';
 
+/** One of several processes of a gateway. */
+export interface WorkerPlace {
+  /** Names the workers of one parent. */
+  readonly group: string;
+  /** Whether this one answers on the admin listener. */
+  readonly admin: Role;
+  /** Metrics of the other workers. */
+  collect(): Promise<readonly MetricValues[]>;
+}
+
 /**
  * The composition root: the only place that sees every room.
+ * @param worker where this process is one of several of a gateway
  * @throws ConfigError, MetadataError, PlacementError, CredentialError: nothing is left open
  */
-export async function startGateway(config: Config, version: string): Promise<Gateway> {
+export async function startGateway(config: Config, version: string, worker?: WorkerPlace): Promise<Gateway> {
   const log = createLog(config.logLevel);
   const closers: (() => Promise<unknown>)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.reverse()) await close();
   };
   try {
-    return await compose(config, version, log, closers, closeAll);
+    return await compose(config, version, worker, log, closers, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -80,20 +113,26 @@ export async function startGateway(config: Config, version: string): Promise<Gat
 async function compose(
   config: Config,
   version: string,
+  worker: WorkerPlace | undefined,
   log: Logger,
   closers: (() => Promise<unknown>)[],
   closeAll: () => Promise<void>,
 ): Promise<Gateway> {
   const account = await openAccount(config);
   const tls = await readTls(config.tls);
-  const kv = await openKeyValueStore(config.metadata, config.data);
+  const kv =
+    worker && config.metadata === 'lmdb'
+      ? openLmdbStore({ directory: join(config.data, 'metadata'), shared: true })
+      : await openKeyValueStore(config.metadata, config.data, { password: config.metadataPassword });
   closers.push(() => kv.close());
+  tellDurability(log, kv);
   const catalog = createCatalog(kv);
   await checkOwner(config, catalog, account);
   const keyring = await openKeys(config, catalog);
   const credentials = await openCredentials(config, account, keyring);
   let metrics: Metrics | undefined;
   let network: OpenNetwork | undefined;
+  let s3: HttpServer | undefined;
   const { providers, warnings } = await openRegistry(config, catalog, {
     metrics: () => metrics,
     onOutcome: (...outcome) => network?.service.noteOutcome(...outcome),
@@ -109,28 +148,41 @@ async function compose(
     onLateFailed: (chunk) => maintenance.repairSoon(chunk),
   });
   closers.push(() => chunks.close());
+  const isShared = worker !== undefined || !['lmdb', 'memory'].includes(config.metadata);
+  const watched = watchChunks(chunks);
   const engine = await openObjectStore({
     kv,
-    chunks,
+    chunks: isShared ? watched.store : chunks,
     keyring,
     clock: systemClock,
     random: systemRandom,
     region: config.region,
     profile: config.profile,
+    ...(isShared && {
+      peers: {
+        group: worker?.group ?? randomBytes(8).toString('hex'),
+        // Its directory is locked for this gateway.
+        exclusive: config.metadata === 'lmdb',
+        activity: () => activityOf(watched, providers),
+        onError: (error) => log.warn({ err: error }, 'a beat to the other processes failed'),
+      },
+    }),
   });
   closers.push(() => engine.close());
+  const { leadership, peers } = engine;
   engine.reclaim.start((error) => log.error({ err: error, job: 'reclaim' }, 'a background job failed'));
   const foreground = new Foreground(() => maintenance.evacuations().size > 0);
   const maintenance: Maintenance = new Maintenance(
     {
-      catalog,
-      providers,
+      catalog: engine.heldCatalog,
+      providers: peers ? heldProviders(providers, leadership, (id) => peers.openPuts(id)) : providers,
+      holdsLease: async () => leadership.isHeld(),
       choose: chooseProviders,
       clock: systemClock,
       profile: config.profile,
       isPending: (chunk) => engine.isPending(chunk),
       heldShards: (id) => network?.service.heldShards(id),
-      isUploading: (chunk) => chunks.isUploading(chunk),
+      isUploading: (chunk) => chunks.isUploading(chunk) || (peers?.isUploading(chunk) ?? false),
       bucketOf: (chunk) => engine.bucketOf(chunk),
       foreground: () => foreground.latency(),
       onEvent: (event) => logMaintenance(log, event),
@@ -140,18 +192,39 @@ async function compose(
   );
   const unfollow = providers.onState(() => maintenance.wake('evacuate'));
   closers.push(async () => unfollow());
-  network = await openNetwork({
-    config,
-    catalog,
-    registry: providers,
-    log,
-    shardsAt: (id) => maintenance.shardsAt(id),
-    isEmptied: (id) => maintenance.isEmptied(id),
-    durability: () => maintenance.durability(),
+  const onNetworkError = (error: unknown): void => log.warn({ err: error }, 'the providers known to others');
+  const follower = peers && (await followNetwork(config, catalog, providers, onNetworkError));
+  if (follower) closers.push(() => follower.stop());
+  await leadership.whileHeld(async () => {
+    await follower?.stop();
+    const opened = await openNetwork({
+      config,
+      catalog: engine.heldCatalog,
+      registry: {
+        admit: (member) => providers.admit(member),
+        stand: (...all) => providers.stand(...all),
+        move: (...all) => providers.move(...all),
+        dismiss: (id) => providers.dismiss(id),
+        openPuts: (id) => providers.openPuts(id) + (peers?.openPuts(id) ?? 0),
+      },
+      log,
+      shardsAt: (id) => maintenance.shardsAt(id),
+      isEmptied: (id) => maintenance.isEmptied(id),
+      durability: () => maintenance.durability(),
+    });
+    network = opened;
+    const unpublish = peers && opened && publishNetwork(opened.service, engine.heldCatalog, onNetworkError);
+    return async () => {
+      network = undefined;
+      await unpublish?.();
+      await opened?.close();
+      await follower?.start();
+    };
   });
-  if (network) closers.push(() => network.close());
 
   metrics = createMetrics({
+    metadata: () => durabilityOf(kv),
+    admission: () => s3?.admission(),
     awaitingRepair: () => awaitingRepair(catalog),
     providers: () => providerStatus(providers),
     network: () => network?.service,
@@ -177,8 +250,10 @@ async function compose(
       foreground.add(sample.seconds);
     },
     uploadMemory: config.uploadMemory,
+    domain: config.domain,
     ...(tls && { tls }),
   });
+  s3 = server;
   const s3Address = await listening('listen', config.listen, () =>
     server.listen(config.listen.port, config.listen.host),
   );
@@ -194,6 +269,7 @@ async function compose(
     status: async () =>
       await gatewayStatus({
         config,
+        kv,
         version,
         endpoint,
         started,
@@ -202,29 +278,50 @@ async function compose(
         awaiting: await awaitingRepair(catalog),
         durability: await recentDurability(maintenance),
       }),
-    jobs: createJobs(maintenance, engine),
+    jobs: heldJobs(createJobs(maintenance, engine), leadership),
   };
-  const token = randomBytes(32).toString('hex');
-  const admin = createAdminServer({ operator, registry: metrics.registry, token });
-  const adminAddress = await listening('adminListen', config.adminListen, () =>
-    listen(admin, config.adminListen),
-  );
-  const adminUrl = urlOf('http', config.adminListen, adminAddress);
-  closers.push(() => close(admin));
-  await publishAddress(config.data, { url: adminUrl, token, pid: process.pid });
-  closers.push(() => withdrawAddress(config.data));
-  const networkUrl = await network?.listen(() => [
-    { host: config.listen.host, port: s3Address.port },
-    { host: config.adminListen.host, port: adminAddress.port },
-  ]);
-  asRepair(() => maintenance.start());
+  const { registry } = metrics;
+  const all = worker ? registryOfAll(registry, () => worker.collect()) : registry;
+  let [adminUrl, adminPort] = ['', config.adminListen.port];
+  const adminRole = worker?.admin ?? new GivenRole(true, () => undefined);
+  closers.push(() => adminRole.end());
+  await adminRole.whileGiven(async () => {
+    await credentials.refresh();
+    const token = randomBytes(32).toString('hex');
+    const admin = createAdminServer({ operator, registry: all, token });
+    const bound = await listening('adminListen', config.adminListen, () => listen(admin, config.adminListen));
+    adminPort = bound.port;
+    adminUrl = urlOf('http', config.adminListen, bound);
+    await publishAddress(config.data, { url: adminUrl, token, pid: process.pid });
+    return async () => {
+      await withdrawAddress(config.data);
+      await close(admin);
+    };
+  });
+  let networkUrl: string | undefined;
+  await leadership.whileHeld(async () => {
+    networkUrl = await network?.listen(() => [
+      { host: config.listen.host, port: s3Address.port },
+      { host: config.adminListen.host, port: adminPort },
+    ]);
+    asRepair(() => maintenance.start());
+    return () => maintenance.stop();
+  });
+  closers.push(() => leadership.release());
   const unwatch = watchProviders(providers, log);
   closers.push(async () => unwatch());
-  closers.push(() => maintenance.stop());
   log.info({ endpoint, adminUrl, version }, 'serving');
 
   return {
     summary: summaryOf(config, version, account, { endpoint, adminUrl, networkUrl }, warnings),
+    session: engine.session,
+    lost: peers?.members.lost ?? new Promise(() => undefined),
+    leadership,
+    exited: (session) => peers?.members.exited(session),
+    unready() {
+      ready = false;
+    },
+    metrics: () => ownMetrics(registry),
     async stop(drainMs) {
       ready = false;
       log.info('draining');
@@ -233,6 +330,19 @@ async function compose(
       log.info('stopped');
     },
   };
+}
+
+function tellDurability(log: Logger, kv: KeyValueStore): void {
+  const tell = ({ state, reasons, reachable }: StoreDurability): void => {
+    if (!reachable) log.warn('the metadata store cannot be reached');
+    if (state === 'weak') {
+      log.warn({ reasons }, 'the metadata store may lose acknowledged writes: durability=weak');
+    } else if (reachable) {
+      log.info('the metadata store keeps acknowledged writes');
+    }
+  };
+  tell(durabilityOf(kv));
+  kv.onDurability?.(tell);
 }
 
 /** Buckets belong to their owner: under another one, as after the loss of its file, no key could reach them. @throws ConfigError */
@@ -304,6 +414,7 @@ async function recentDurability(maintenance: Maintenance): Promise<GatewayStatus
 
 async function gatewayStatus(parts: {
   config: Config;
+  kv: KeyValueStore;
   version: string;
   endpoint: string;
   started: number;
@@ -323,7 +434,8 @@ async function gatewayStatus(parts: {
     uptimeSeconds: (Date.now() - parts.started) / 1000,
     region: config.region,
     profile: formatProfile(config.profile),
-    metadata: config.metadata,
+    metadata: metadataName(config.metadata),
+    metadataDurability: durabilityOf(parts.kv),
     buckets: (await parts.engine.store.listBuckets()).buckets.length,
     chunksAwaitingRepair: parts.awaiting,
     ...(parts.durability && { durability: parts.durability }),

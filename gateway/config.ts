@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Profile } from '#erasure';
 import { parseProfile } from '#erasure';
 import type { DomainLevel } from '#placement';
+import { metadataName } from './metadata/name.ts';
 
 /** Everything the program can be told, read once at start and frozen. The only file that reads the environment. */
 export interface Config {
@@ -13,8 +15,9 @@ export interface Config {
   /** Absolute path of the data folder. */
   readonly data: string;
   readonly region: string;
-  /** 'lmdb' or 'memory'. */
+  /** 'lmdb', 'memory' or an address that may hold a password: metadata/name.ts gives what may be shown. */
   readonly metadata: string;
+  readonly metadataPassword: string | undefined;
   readonly profile: Profile;
   /** Provider specifications, or undefined for the default directories under the data folder. */
   readonly providers: readonly string[] | undefined;
@@ -35,6 +38,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Bytes that request bodies under way may hold together. */
   readonly uploadMemory: number;
+  /** Processes that share the port and the store. */
+  readonly workers: number;
 }
 
 export interface Address {
@@ -114,7 +119,7 @@ export const SETTINGS = {
     flag: 'metadata',
     placeholder: 'store',
     fallback: 'lmdb',
-    help: 'metadata store: lmdb, or memory (lost at exit)',
+    help: 'metadata store: lmdb, memory (lost at exit), or redis://…, redis+sentinel://…, redis+cluster://…',
   },
   profile: {
     env: 'SHARDWAY_PROFILE',
@@ -183,6 +188,18 @@ export const SETTINGS = {
     fallback: '192',
     help: 'memory that all uploads under way may hold; beyond it sockets are not read',
   },
+  metadataPassword: {
+    env: 'SHARDWAY_METADATA_PASSWORD',
+    placeholder: 'secret',
+    help: 'password of the metadata store, when its address has none',
+  },
+  workers: {
+    env: 'SHARDWAY_WORKERS',
+    flag: 'workers',
+    placeholder: 'n',
+    fallback: '1',
+    help: 'processes that share the port and the store, or auto for one for each core',
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -225,9 +242,7 @@ export function readConfig(
   if (domain !== undefined && (!/^[a-z0-9.-]{1,253}$/.test(domain) || isIP(domain) !== 0)) {
     fail('domain', 'takes a DNS name without port');
   }
-  const metadata = required('metadata');
-  if (metadata !== 'lmdb' && metadata !== 'memory')
-    fail('metadata', `takes lmdb or memory, not '${metadata}'`);
+  const metadata = metadataStore(required('metadata'));
   const logLevel =
     LOG_LEVELS.find((level) => level === required('logLevel')) ??
     fail('logLevel', `takes one of ${LOG_LEVELS.join(', ')}`);
@@ -246,6 +261,7 @@ export function readConfig(
     data: resolve(required('data')),
     region,
     metadata,
+    metadataPassword: text('metadataPassword'),
     profile: profile(required('profile')),
     providers: providers(text('providers')),
     domain,
@@ -253,6 +269,7 @@ export function readConfig(
     root: accessKey !== undefined && secretKey !== undefined ? { accessKey, secretKey } : undefined,
     logLevel,
     uploadMemory: uploadMemoryMiB * 1024 * 1024,
+    workers: workers(required('workers'), metadata),
   });
 }
 
@@ -297,6 +314,18 @@ function wholeNumber(name: SettingName, text: string, min: number): number {
   return value;
 }
 
+/** More would only wait for each other. */
+const WORKERS_MAX = 256;
+
+function workers(text: string, metadata: string): number {
+  const count = text === 'auto' ? availableParallelism() : wholeNumber('workers', text, 1);
+  if (count > WORKERS_MAX) fail('workers', `takes at most ${WORKERS_MAX}`);
+  if (count > 1 && metadata === 'memory') {
+    fail('workers', 'takes 1 with metadata in memory, which processes cannot share');
+  }
+  return count;
+}
+
 function domainLevels(text: string | undefined): readonly DomainLevel[] {
   if (text === undefined) return [];
   return text.split(',').map((part) => {
@@ -329,6 +358,16 @@ function bucketCredentials(environment: Record<string, string | undefined>): Con
 export function joinToken(environment: Record<string, string | undefined> = process.env): string | undefined {
   const token = environment['SHARDWAY_TOKEN'];
   return token === '' ? undefined : token;
+}
+
+/** What it may hold besides a name is a password: an error says what is wrong, not what was given. */
+function metadataStore(text: string): string {
+  try {
+    metadataName(text);
+    return text;
+  } catch (error) {
+    fail('metadata', `is wrong: ${(error as Error).message}`);
+  }
 }
 
 function profile(text: string): Profile {

@@ -1,7 +1,23 @@
 import { asRepair } from '#placement';
 import type { Maintenance } from '#placement';
 import type { Job, JobReport } from './admin/types.ts';
+import type { Leadership } from './engine/lease.ts';
 import type { Engine } from './engine/store.ts';
+
+/** The same, where another process may do the background work: that one alone is to do it. */
+export function heldJobs<Jobs extends Record<string, Job>>(
+  jobs: Jobs,
+  leadership: Pick<Leadership, 'isHeld'>,
+): Jobs {
+  const held = Object.entries(jobs).map(([name, job]): [string, Job] => [
+    name,
+    async (...all) => {
+      if (leadership.isHeld()) return await job(...all);
+      throw new Error('Another gateway over the same metadata does the background work now: ask that one');
+    },
+  ]);
+  return Object.fromEntries(held) as Jobs;
+}
 
 /** What operators' commands run, put together from placement's maintenance and the engine's own. */
 export function createJobs(

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { NoGatewayError } from './admin/client.ts';
 import { startGateway } from './app.ts';
@@ -13,13 +14,11 @@ import { partyCommands } from './commands/parties.ts';
 import { EXIT } from './commands/shared.ts';
 import { ConfigError, SETTINGS, readConfig } from './config.ts';
 import type { Config, Flags, Setting, SettingName } from './config.ts';
-import { runWorker } from './worker.ts';
+import { LOST_DRAIN_MS, LOST_STOP_MS, runWorker } from './worker.ts';
 import { startWorkers } from './workers.ts';
 
 /** Longest time that requests under way may take to finish after SIGTERM. */
 const DRAIN_MS = 30_000;
-/** The same of a gateway that others have declared dead: its writes are refused anyhow. */
-const LOST_DRAIN_MS = 5_000;
 
 function version(): string {
   const text = readFileSync(
@@ -84,7 +83,10 @@ async function serveAlone(config: Config): Promise<number> {
   const asked = signalled();
   while ((await Promise.race([asked, gateway.lost])) === undefined) {
     process.stderr.write('This gateway was taken for dead, as after a long standstill: it starts anew\n');
-    await gateway.stop(LOST_DRAIN_MS);
+    const stopped = gateway.stop(LOST_DRAIN_MS).then(() => true);
+    if (!(await Promise.race([stopped, setTimeout(LOST_STOP_MS, false)]))) {
+      throw new Error('what was under way does not end: this gateway has to be started anew');
+    }
     gateway = await startGateway(config, version());
   }
   endAtNextSignal();

@@ -24,7 +24,7 @@ import { createNetworkServer } from './network/listener.ts';
 export interface NetworkParts {
   readonly config: Config;
   readonly catalog: ChunkCatalog;
-  readonly registry: ProviderRegistry;
+  readonly registry: Pick<ProviderRegistry, 'admit' | 'stand' | 'move' | 'dismiss' | 'openPuts'>;
   readonly log: Logger;
   /** Shards that records place with a provider. */
   readonly shardsAt: (id: ProviderId) => Promise<number>;

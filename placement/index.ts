@@ -1,4 +1,5 @@
 /** The placement room's only door. */
+export { freeMemory } from './freeMemory.ts';
 export * from './types.ts';
 export { chooseProviders } from './choosing/choose.ts';
 export { createChunkStore, type ChunkStoreOptions, type OpenChunkStore } from './chunks/chunkStore.ts';
@@ -8,6 +9,7 @@ export { formatDirectory } from './transports/providerDirectory.ts';
 export { defaultProviderList, parseProviderList, type ProviderEntry } from './registry/providerList.ts';
 export type { ReadLimits } from './chunks/readLimits.ts';
 export { openProviders, type OpenProvidersOptions, type ProviderRegistry } from './registry/registry.ts';
+export { percent } from './percent.ts';
 export { seededRandom, systemClock, systemRandom } from './time.ts';
 export { LiveWindow } from './registry/window.ts';
 export { writeQuorum, type WriteLimits } from './chunks/writeLimits.ts';
@@ -15,6 +17,7 @@ export { Maintenance } from './repair/maintenance.ts';
 export { measured } from './transports/measured.ts';
 // The network of providers and HyperNodes.
 export { startProvider, type ProviderOptions } from './provider/daemon.ts';
+export { readStated, type Stated } from './provider/stated.ts';
 export { startHyperNode } from './hypernode/hyperNode.ts';
 export type { HyperNodeOptions } from './hypernode/types.ts';
 export { Connections, networkOf } from './connections.ts';
@@ -25,6 +28,7 @@ export type * from './network/operator.ts';
 export { isLoopbackHost } from './network/addressRules.ts';
 export type { NetworkErrorKind } from './network/errors.ts';
 export { openIdentity } from './network/identity.ts';
+export { joinTokenId } from './network/joinTokens.ts';
 export { locationSchema, type Finding, type Location, type Report } from './network/messages.ts';
 export { HttpProvider } from './transports/httpProvider.ts';
 export { ORACLE_DEFAULTS } from './oracle/parameters.ts';

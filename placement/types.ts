@@ -42,6 +42,8 @@ export interface ProviderInfo {
   readonly endpoint: string;
   readonly domain: Domain;
   readonly state: ProviderState;
+  /** False: it did not answer when it was last asked. */
+  readonly reachable?: false;
   /** S for placement, in [0, 1], by the oracle; undefined while it is not measured, and for what no oracle judges. */
   readonly score?: number;
   /** Total bytes offered, and bytes free by the last probe. */
@@ -88,6 +90,8 @@ export interface ShardSlice {
   readonly first: number;
   readonly bytes: Uint8Array;
   readonly proof: Uint8Array;
+  /** Frees the memory of `bytes`, for those who have done with it. Without it, it is the garbage collector's. */
+  readonly release?: () => void;
 }
 
 export interface StoredShard extends ShardName {
@@ -200,7 +204,8 @@ export interface ChunkStore {
    */
   create(id: ChunkId, profile: Profile): Promise<ChunkWriter>;
   /**
-   * Streams [offset, offset+length) of a chunk in pieces of at most one stripe, with read-ahead bounded by one stripe.
+   * Streams [offset, offset+length) of a chunk in pieces of at most one stripe, with read-ahead bounded by one stripe. A piece is good until the
+   * next is asked for: then its memory may be freed.
    * Stopping the iteration releases everything. Wrong or missing shards are decoded around, charged, and reported to the catalog's
    * repair queue.
    * @throws PlacementError 'ChunkUnreadable' when fewer than k shards verify: never a wrong byte.

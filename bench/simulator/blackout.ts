@@ -292,13 +292,20 @@ function checksOf(
     },
     ...[2, 3, 4, 5].map(avoided),
     {
+      what: 'a suspended region is waited for like one that is not, and is not moved away once it is back',
+      expected: short(storms[3]!.movedBytes / 1e15),
+      measured: short(storms[4]!.movedBytes / 1e15),
+      rule: 'PB moved with a grace of 12 h: no more with the oracle’s states than without',
+      agrees: storms[4]!.movedBytes <= storms[3]!.movedBytes,
+    },
+    {
       what: 'no evacuation of the region: suspended for less than the evacuation grace',
       expected: `less than ${graceHours} h`,
       measured: `${suspendedHours} h`,
       rule: 'hours that the oracle keeps a provider suspended that was down for six',
       agrees: suspendedHours < graceHours,
       ...(suspendedHours >= graceHours && {
-        note: 'After a day of suspension everything is moved away from a provider, even when it has been back for most of that day: its way back is slower than the grace.',
+        note: 'Everything is moved away from a provider that has been back for long: its way back is slower than the grace.',
       }),
     },
   ];
@@ -306,9 +313,6 @@ function checksOf(
 
 function stormNote({ policy, repairedChunks }: Storm): string {
   const chunks = `${short(Math.round(repairedChunks))} chunks are rebuilt for nothing.`;
-  if (policy.states.length > 0) {
-    return `A suspended provider's shards count as leaving, whatever the grace says, and it stays suspended for hours after it is back: ${chunks}`;
-  }
   return policy.graceHours < OUTAGE_HOURS
     ? `The grace ends before the outage does: ${chunks}`
     : `A chunk with no shard to spare is not waited for, and the rule lets a region hold all m that may be lost: ${chunks}`;

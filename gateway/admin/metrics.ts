@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Durability, DurabilityReport, NetworkOperator } from '#placement';
+import type { GatewayStatus } from './types.ts';
 
 /** What the S3 listener reports of each request. */
 interface RequestSample {
@@ -20,6 +21,20 @@ interface ProviderSample {
 
 export interface Gauges {
   awaitingRepair(): Promise<number>;
+  metadata(): GatewayStatus['metadataDurability'];
+  /** What the S3 listener lets in and turns away; undefined before it is open. */
+  admission():
+    | {
+        readonly classes: readonly ({ readonly kind: string } & Readonly<
+          Record<'limit' | 'inWork' | 'parked' | 'queued', number>
+        >)[];
+        readonly refusals: readonly {
+          readonly kind: string;
+          readonly reason: string;
+          readonly count: number;
+        }[];
+      }
+    | undefined;
   /** Undefined while the network listener is off. */
   network(): NetworkOperator | undefined;
   /** Of the last survey of all chunks. */
@@ -119,6 +134,16 @@ function gaugeSpecs(gauges: Gauges): GaugeSpec[] {
       values: async () => [[await gauges.awaitingRepair()]],
     },
     {
+      name: 'shardway_metadata_durable',
+      help: '1 while the metadata store keeps what it has acknowledged',
+      values: async () => [[gauges.metadata().state === 'strong' ? 1 : 0]],
+    },
+    {
+      name: 'shardway_metadata_reachable',
+      help: '1 when the metadata store answered last',
+      values: async () => [[gauges.metadata().reachable ? 1 : 0]],
+    },
+    {
       name: 'shardway_provider_free_bytes',
       help: 'Free bytes by the last probe',
       labelNames: ['provider'],
@@ -130,8 +155,37 @@ function gaugeSpecs(gauges: Gauges): GaugeSpec[] {
       labelNames: ['provider'],
       values: ofProviders(({ writable }) => (writable ? 1 : 0)),
     },
+    ...admissionSpecs(gauges),
     ...networkSpecs(gauges),
     ...durabilitySpecs(gauges),
+  ];
+}
+
+const ADMISSION_GAUGES = [
+  ['limit', 'limit', 'Requests that may be in work at a time'],
+  ['inWork', 'in_work', 'Requests in work'],
+  ['parked', 'parked', 'Requests that wait for their clients'],
+  ['queued', 'queued', 'Requests that wait in line'],
+] as const;
+
+function admissionSpecs(gauges: Gauges): GaugeSpec[] {
+  return [
+    ...ADMISSION_GAUGES.map(([field, name, help]) => ({
+      name: `shardway_admission_${name}`,
+      help,
+      labelNames: ['class'],
+      values: async () =>
+        (gauges.admission()?.classes ?? []).map((one) => [one[field], { class: one.kind }] as const),
+    })),
+    {
+      name: 'shardway_admission_refused_total',
+      help: 'Requests turned away with 503 SlowDown',
+      labelNames: ['class', 'reason'],
+      values: async () =>
+        (gauges.admission()?.refusals ?? []).map(
+          ({ kind, reason, count }) => [count, { class: kind, reason }] as const,
+        ),
+    },
   ];
 }
 

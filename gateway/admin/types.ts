@@ -43,6 +43,12 @@ export interface GatewayStatus {
   readonly region: string;
   readonly profile: string;
   readonly metadata: string;
+  /** Whether the metadata store keeps what it acknowledged, and why it may not. */
+  readonly metadataDurability: {
+    readonly state: 'strong' | 'weak';
+    readonly reasons: readonly string[];
+    readonly reachable: boolean;
+  };
   readonly buckets: number;
   readonly chunksAwaitingRepair: number;
   readonly providers: readonly ProviderStatus[];

@@ -1,5 +1,5 @@
 /** The file of access keys: JSON, version 1, secrets sealed. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { replacePrivateFile } from './privateFile.ts';
 import { CredentialError } from './secrets.ts';
 
@@ -61,6 +61,19 @@ function isStoredKey(value: unknown): value is StoredKey {
     typeof value['enabled'] === 'boolean' &&
     typeof value['sealed'] === 'string'
   );
+}
+
+/** Another one whenever the file has been replaced; '' while there is none. @throws CredentialError 'UnreadableFile' */
+export async function stampOfCredentialFile(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new CredentialError('UnreadableFile', `The credential file ${path} cannot be read.`, {
+      cause: error,
+    });
+  }
 }
 
 /** Replaces the file atomically and durably. */

@@ -1,5 +1,8 @@
-/** The account's access keys: the root credential, and further ones in a file with their secrets sealed. */
-import { readCredentialFile, writeCredentialFile } from './credentialFile.ts';
+/**
+ * The account's access keys: the root credential, and further ones in a file with their secrets sealed. Other processes may replace the file:
+ * what they change counts here within a second.
+ */
+import { readCredentialFile, stampOfCredentialFile, writeCredentialFile } from './credentialFile.ts';
 import type { StoredKey } from './credentialFile.ts';
 import { CredentialError, generateRootCredential, refuseWeakSecret } from './secrets.ts';
 import type { KeyPair } from './secrets.ts';
@@ -37,8 +40,13 @@ interface AccessKeyInfo {
   readonly root: boolean;
 }
 
-/** A change is durable when its promise resolves, and counts from then on for every request. */
+/**
+ * A change is durable when its promise resolves, and counts from then on for every request to this process, and a second later for those to
+ * other processes with the same file.
+ */
 export interface ManagedCredentialStore extends CredentialStore {
+  /** Takes up what other processes have changed, at once. @throws CredentialError 'UnreadableFile' */
+  refresh(): Promise<void>;
   /** Root first, then in order of creation. */
   list(): readonly AccessKeyInfo[];
   /** The only time the secret is shown. @throws CredentialError 'InvalidName' unless 1 to 128 printable characters */
@@ -62,6 +70,8 @@ interface OpenedKey {
   readonly credential: Credential;
 }
 
+/** How long the file is taken to be as it was. */
+const LOOK_MS = 500;
 const NAME = /^[^\p{C}\p{Zl}\p{Zp}]{1,128}$/u;
 
 class FileCredentialStore implements ManagedCredentialStore {
@@ -70,6 +80,10 @@ class FileCredentialStore implements ManagedCredentialStore {
   #keys: ReadonlyMap<string, OpenedKey> = new Map();
   /** Changes happen one after the other: each writes the whole file. */
   #changes: Promise<unknown> = Promise.resolve();
+  /** Of the file that `#keys` is from, and until when it counts; by a clock that only grows. */
+  #stamp: string | undefined;
+  #until = -Infinity;
+  #looking: Promise<void> | undefined;
 
   constructor(options: CredentialStoreOptions) {
     this.#options = options;
@@ -77,6 +91,9 @@ class FileCredentialStore implements ManagedCredentialStore {
   }
 
   async load(): Promise<void> {
+    // Taken first: a file replaced in between is read again.
+    const stamp = await stampOfCredentialFile(this.#options.path);
+    if (stamp === this.#stamp) return;
     const keys = new Map<string, OpenedKey>();
     for (const stored of await readCredentialFile(this.#options.path)) {
       if (stored.accessKey === this.#root.accessKey || keys.has(stored.accessKey)) {
@@ -88,12 +105,35 @@ class FileCredentialStore implements ManagedCredentialStore {
       });
     }
     this.#keys = keys;
+    this.#stamp = stamp;
   }
 
-  find(accessKey: string): Promise<Credential | undefined> {
-    if (accessKey === this.#root.accessKey) return Promise.resolve(this.#root);
+  /** @throws CredentialError 'UnreadableFile': whose key counts is not known, but for the root's */
+  async find(accessKey: string): Promise<Credential | undefined> {
+    if (accessKey === this.#root.accessKey) return this.#root;
+    if (performance.now() >= this.#until) await this.#look();
     const key = this.#keys.get(accessKey);
-    return Promise.resolve(key?.stored.enabled === true ? key.credential : undefined);
+    return key?.stored.enabled === true ? key.credential : undefined;
+  }
+
+  refresh(): Promise<void> {
+    return this.#look();
+  }
+
+  /** Changes of this process come before or after it, never in between. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#inTurn(async () => {
+      const now = performance.now();
+      await this.load();
+      this.#until = now + LOOK_MS;
+    }).finally(() => (this.#looking = undefined));
+    return this.#looking;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(work);
+    this.#changes = done.catch(() => undefined);
+    return done;
   }
 
   list(): readonly AccessKeyInfo[] {
@@ -152,7 +192,9 @@ class FileCredentialStore implements ManagedCredentialStore {
 
   /** Applies `edit` to a copy and writes it; the copy becomes what `find` sees only once it is durable. */
   #change(edit: (keys: Map<string, OpenedKey>) => boolean): Promise<boolean> {
-    const change = async () => {
+    return this.#inTurn(async () => {
+      // What another process has changed stays.
+      await this.load();
       const keys = new Map(this.#keys);
       if (!edit(keys)) return false;
       await writeCredentialFile(
@@ -160,11 +202,10 @@ class FileCredentialStore implements ManagedCredentialStore {
         [...keys.values()].map((key) => key.stored),
       );
       this.#keys = keys;
+      // Another process may have replaced it since: it is read once more.
+      this.#stamp = undefined;
       return true;
-    };
-    const done = this.#changes.then(change);
-    this.#changes = done.catch(() => undefined);
-    return done;
+    });
   }
 
   #refuseRoot(accessKey: string): void {

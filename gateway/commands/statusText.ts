@@ -13,12 +13,25 @@ export function statusText(status: GatewayStatus): string {
     `region ${status.region}, profile ${status.profile}, metadata ${status.metadata}, ${status.buckets} buckets`,
     `${status.writable ? 'Writable' : 'NOT writable: too few usable providers'}: a write needs ${status.writeQuorum} durable shards`,
     `${status.chunksAwaitingRepair} chunks await repair`,
+    ...metadataLines(status.metadataDurability),
     ...(durability === undefined ? [] : durabilityLines(durability)),
     ...(network === undefined ? [] : networkLines(network)),
     ...(away.length === 0 ? [] : [`UNREACHABLE: ${away.map(nameOf).join(', ')}`]),
     'Providers:',
     ...providers.map(providerLine),
   ].join('\n');
+}
+
+function metadataLines({ state, reasons, reachable }: GatewayStatus['metadataDurability']): string[] {
+  return [
+    ...(reachable ? [] : ['The metadata store CANNOT BE REACHED']),
+    ...(state === 'strong'
+      ? []
+      : [
+          'Metadata durability=WEAK: acknowledged writes may be lost',
+          ...reasons.map((reason) => `  ${reason}`),
+        ]),
+  ];
 }
 
 function nameOf({ id, endpoint }: ProviderStatus): string {

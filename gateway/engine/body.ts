@@ -1,5 +1,5 @@
 /** From a client's bytes to chunks: digest, encrypt, cut, write. Nothing here is visible; the caller's commit makes it so. */
-import { DOMAIN_LEVELS } from '#placement';
+import { DOMAIN_LEVELS, freeMemory } from '#placement';
 import type { ChunkId, ChunkWriter, DomainLevel, WrittenChunk } from '#placement';
 import { createDigests } from './checksums.ts';
 import type { DigestResult } from './checksums.ts';
@@ -72,12 +72,12 @@ export async function writeBody(
       size += bytes.length;
       assertSize(context, body, size);
       digests.update(bytes);
-      for (const cipher of encryptor.push(bytes)) await sink.write(cipher);
+      for (const cipher of encryptor.push(bytes)) await pass(cipher, sink);
     }
     options.signal?.throwIfAborted();
     const digest = digests.finish();
     verify(body, size, digest);
-    for (const cipher of encryptor.finish()) await sink.write(cipher);
+    for (const cipher of encryptor.finish()) await pass(cipher, sink);
     const { extents, chunks, packed } = await sink.finish();
     const segments = [];
     if (size > 0) {
@@ -100,6 +100,12 @@ export async function writeBody(
     await sink.abort();
     throw toEngineError(error);
   }
+}
+
+/** Sinks copy what they take. */
+async function pass(cipher: Uint8Array, sink: Sink): Promise<void> {
+  await sink.write(cipher);
+  freeMemory(cipher);
 }
 
 const survivedBy = (chunks: readonly Pick<WrittenChunk, 'survives'>[]): DomainLevel[] =>
@@ -164,7 +170,7 @@ export function abandonBody(
   packed?.leave(false);
 }
 
-/** Where a body's ciphertext goes. */
+/** Where a body's ciphertext goes. Bytes may be used anew once `write` has resolved. */
 interface Sink {
   write(bytes: Uint8Array): Promise<void>;
   finish(): Promise<{ extents: Extent[]; chunks: WrittenChunk[]; packed: PackedBody | undefined }>;

@@ -2,7 +2,7 @@
  * Buckets. The record lies in partition 0; each partition has a gate that every object commit checks. With one partition a change of
  * both is one commit; with more, the record names the change first, so that it is carried to its end after a crash.
  */
-import type { Bytes } from '../metadata/types.ts';
+import type { Bytes, Check } from '../metadata/types.ts';
 import { bucketCodec, gateCodec } from './codecs.ts';
 import { newShortId } from './context.ts';
 import type { Context } from './context.ts';
@@ -179,13 +179,22 @@ async function announce(
   kind: BucketChange['kind'],
 ): Promise<Found> {
   const next: BucketRecord = { ...record, change: { kind, session: context.session.id } };
-  return { name, record: next, bytes: await putRecord(context, name, bytes, next) };
+  await context.session.enter(HOME);
+  return {
+    name,
+    record: next,
+    bytes: await putRecord(context, name, bytes, next, [context.session.alive()]),
+  };
 }
 
+/** A process that was declared dead meanwhile sets none: another may have carried the change to its end. */
 async function setGates(context: Context, bucket: string, gate: GateState): Promise<void> {
   const value = gateCodec.encode({ ...gate, stamp: newShortId() });
   for (let partition = 0; partition < context.kv.partitions; partition++) {
-    await context.kv.commit(partition, { puts: [[gateKey(bucket), value]] });
+    await context.session.enter(partition);
+    const checks = [context.session.alive()];
+    const done = await context.kv.commit(partition, { checks, puts: [[gateKey(bucket), value]] });
+    if (!done) throw aborted();
   }
 }
 
@@ -194,11 +203,12 @@ async function putRecord(
   name: string,
   before: Bytes | undefined,
   record: BucketRecord,
+  further: readonly Check[] = [],
 ): Promise<Bytes> {
   const key = bucketKey(name);
   const value = bucketCodec.encode(record);
   const done = await context.kv.commit(HOME, {
-    checks: [{ key, value: before ?? null }],
+    checks: [{ key, value: before ?? null }, ...further],
     puts: [[key, value]],
   });
   if (!done) throw aborted();

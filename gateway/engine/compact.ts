@@ -181,7 +181,7 @@ async function readSpan(
   const from = Math.min(...places.map(({ extent }) => extent.offset));
   const to = Math.max(...places.map(({ extent }) => extent.offset + extent.length));
   const pieces: Uint8Array[] = [];
-  for await (const piece of context.chunks.read(record, from, to - from)) pieces.push(piece);
+  for await (const piece of context.chunks.read(record, from, to - from)) pieces.push(Uint8Array.from(piece));
   return { from, content: Buffer.concat(pieces) };
 }
 

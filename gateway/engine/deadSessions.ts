@@ -15,7 +15,7 @@ import {
   sessionKey,
 } from './keys.ts';
 import type { Hex, ReservationRecord } from './model.ts';
-import { inGroups } from './scan.ts';
+import { inGroups, scanPages } from './scan.ts';
 import { chunkIdOf } from './session.ts';
 
 const PAGE = 256;
@@ -29,6 +29,20 @@ export interface SessionsResult {
   readonly ids: number;
   /** Ids that a provider could not be asked about: tried again. */
   readonly failed: number;
+}
+
+/** Sessions that have reserved something and may still use it. */
+export async function liveSessions({ kv, session, options }: Context): Promise<Set<Hex>> {
+  const live = new Set<Hex>();
+  for (let partition = 0; partition < kv.partitions; partition++) {
+    for await (const page of scanPages(kv, partition, ofKind(KIND.reservation), PAGE)) {
+      for (const [key] of page) {
+        const one = idAt(key, 1, 8);
+        if (one === session.id || options.isLive(one)) live.add(one);
+      }
+    }
+  }
+  return live;
 }
 
 /**

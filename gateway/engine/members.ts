@@ -18,7 +18,11 @@ const DEAD_AFTER_MS = 10_000;
 const FRESH_MS = DEAD_AFTER_MS / 2;
 /** Most silence that one look adds: while the looker itself was away, or the store was, nobody could be heard. */
 const LOOK_MS_MAX = 2 * BEAT_MS;
+/** Who has not been heard itself for so long counts nobody's silence: it may be the store that takes no commits. */
+const HEARD_MS = 3 * BEAT_MS;
 const PAGE = 256;
+/** Sessions remembered that nobody knows. */
+const STRANGERS_MAX = 10_000;
 
 export interface MembersOptions {
   readonly kv: KeyValueStore;
@@ -47,9 +51,12 @@ export class Members {
   #beat = 0;
   #beatenAt = -Infinity;
   #lookedAt: number | undefined;
-  #looks = 0;
+  /** Number of the look that began last, and of the one that ended last. */
+  #begun = 0;
+  #ended = 0;
+  #looking: Promise<void> = Promise.resolve();
   #seen: ReadonlyMap<Hex, Seen> = new Map();
-  /** Sessions asked about that had no record, with the look that was under way then. */
+  /** Sessions asked about that had no record, with the look that had begun by then. */
   readonly #strangers = new Map<Hex, number>();
   readonly #exited = new Set<Hex>();
   readonly #lost = Promise.withResolvers<void>();
@@ -69,7 +76,12 @@ export class Members {
     const { kv, session, monotonic } = this.#options;
     const at = monotonic();
     const value = this.#encode(saying);
-    if (!(await kv.commit(HOME, { checks: [{ key: memberKey(session), value: null }], puts: [[memberKey(session), value]] })))
+    if (
+      !(await kv.commit(HOME, {
+        checks: [{ key: memberKey(session), value: null }],
+        puts: [[memberKey(session), value]],
+      }))
+    )
       throw new Error(`the session ${session} exists already`);
     this.#own = value;
     this.#beatenAt = at;
@@ -87,17 +99,35 @@ export class Members {
     const value = this.#encode(saying);
     // Whatever comes of it, should it throw: the next beat reads it.
     this.#own = undefined;
-    if (!(await kv.commit(HOME, { checks: [{ key, value: before }], puts: [[key, value]] }))) return this.#lose();
+    if (!(await kv.commit(HOME, { checks: [{ key, value: before }], puts: [[key, value]] })))
+      return this.#lose();
     this.#own = value;
     this.#beatenAt = at;
   }
 
-  /** Reads everyone's beat, and buries the dead. @throws MetadataError */
-  async look(): Promise<void> {
+  /** Number of the look that began last, for `hasLookedSince`. */
+  get looks(): number {
+    return this.#begun;
+  }
+
+  /** Another look, begun after that number was asked for, has ended. */
+  hasLookedSince(looks: number): boolean {
+    return this.#ended > looks;
+  }
+
+  /** Reads everyone's beat, and buries the dead. Looks come one after another. @throws MetadataError */
+  look(): Promise<void> {
+    const look = this.#looking.then(() => this.#look());
+    this.#looking = look.catch(() => undefined);
+    return look;
+  }
+
+  async #look(): Promise<void> {
     const { kv, session, monotonic } = this.#options;
-    const look = ++this.#looks;
+    const number = ++this.#begun;
     const at = monotonic();
-    const passedMs = Math.min(LOOK_MS_MAX, at - (this.#lookedAt ?? at));
+    const isHeard = at - this.#beatenAt < HEARD_MS;
+    const passedMs = isHeard ? Math.min(LOOK_MS_MAX, at - (this.#lookedAt ?? at)) : 0;
     const seen = new Map<Hex, Seen>();
     for await (const page of scanPages(kv, HOME, ofKind(KIND.member), PAGE)) {
       for (const [key, bytes] of page) {
@@ -110,10 +140,10 @@ export class Members {
       }
     }
     this.#lookedAt = at;
+    for (const member of this.#seen.keys()) if (!seen.has(member)) this.#forget(member);
     this.#seen = seen;
-    for (const [stranger, asked] of this.#strangers) {
-      if (seen.has(stranger) || asked < look - 2) this.#strangers.delete(stranger);
-    }
+    this.#ended = number;
+    for (const member of seen.keys()) this.#strangers.delete(member);
     for (const [member, one] of seen) if (this.#isDead(member, one)) await this.#bury(member, one);
   }
 
@@ -124,8 +154,10 @@ export class Members {
   isLive(session: Hex): boolean {
     if (session === this.#options.session || this.#seen.has(session)) return true;
     const asked = this.#strangers.get(session);
-    if (asked === undefined) this.#strangers.set(session, this.#looks);
-    return asked === undefined || asked === this.#looks;
+    if (asked !== undefined) return !this.hasLookedSince(asked);
+    if (this.#strangers.size > STRANGERS_MAX) this.#strangers.clear();
+    this.#strangers.set(session, this.#begun);
+    return true;
   }
 
   /** Its last beat went through lately: nobody can have declared it dead. */
@@ -178,14 +210,18 @@ export class Members {
     const seen = new Map(this.#seen);
     seen.delete(member);
     this.#seen = seen;
+    this.#forget(member);
+  }
+
+  /** Its record is gone for good: nothing more needs to be seen of it. */
+  #forget(member: Hex): void {
     this.#exited.delete(member);
+    this.#strangers.set(member, -1);
   }
 }
 
 /** Takes a session's life in every partition: from then on none of its commits that check it applies. */
 export async function fenceOff(kv: KeyValueStore, session: Hex): Promise<void> {
   const partitions = Array.from({ length: kv.partitions }, (_, partition) => partition);
-  await Promise.all(
-    partitions.map((partition) => kv.commit(partition, { deletes: [sessionKey(session)] })),
-  );
+  await Promise.all(partitions.map((partition) => kv.commit(partition, { deletes: [sessionKey(session)] })));
 }

@@ -6,7 +6,11 @@ import type { Hex } from './model.ts';
  * a version and not pinned it yet.
  */
 export class Pins {
-  readonly #counts = new Map<Hex, number>();
+  /** Garbage entries that reclaim looks at for one `quiesce`. */
+  readonly garbageAtOnce: number = 256;
+  /** In order of the first reader that has held a body ever since. */
+  readonly #held = new Map<Hex, { count: number; readonly since: number }>();
+  #serial = 0;
   readonly #resolving = new Set<Promise<unknown>>();
 
   async resolving<T>(work: () => Promise<T>): Promise<T> {
@@ -26,18 +30,32 @@ export class Pins {
 
   /** Returns the release, which is idempotent. */
   pin(body: Hex): () => void {
-    this.#counts.set(body, (this.#counts.get(body) ?? 0) + 1);
+    const held = this.#held.get(body) ?? { count: 0, since: ++this.#serial };
+    if (held.count++ === 0) this.#held.set(body, held);
     let released = false;
     return () => {
       if (released) return;
       released = true;
-      const left = this.#counts.get(body)! - 1;
-      if (left === 0) this.#counts.delete(body);
-      else this.#counts.set(body, left);
+      if (--held.count === 0) this.#held.delete(body);
     };
   }
 
   has(body: Hex): boolean {
-    return this.#counts.has(body);
+    return this.#held.has(body);
+  }
+
+  /** Number of the last body that came to be held. */
+  get serial(): number {
+    return this.#serial;
+  }
+
+  /** Bodies held since before that number was reached, at most so many. */
+  heldUpTo(serial: number, limit: number): Hex[] {
+    const bodies: Hex[] = [];
+    for (const [body, { since }] of this.#held) {
+      if (since > serial || bodies.length >= limit) break;
+      bodies.push(body);
+    }
+    return bodies;
   }
 }

@@ -1,4 +1,5 @@
 /** Opens versions and streams their bytes. */
+import { freeMemory } from '#placement';
 import type { ChunkId } from '#placement';
 import { keysFor } from './body.ts';
 import { chunkCodec } from './codecs.ts';
@@ -90,6 +91,7 @@ export async function open(context: Context, request: OpenRequest): Promise<Open
     info,
     stream: (start, end, signal) =>
       streamSegments(context, slice(segmentsOf(parts), start, end), request.customerKey, signal),
+    release: freeMemory,
     partRange: (number) => partRange(info, parts, number),
     close: () => body.close(),
   };

@@ -4,13 +4,17 @@
  */
 import type { Context } from './context.ts';
 import { compactPacks } from './compact.ts';
-import { clearAbandoned, clearDeadSessions } from './deadSessions.ts';
+import { clearAbandoned, clearDeadSessions, liveSessions } from './deadSessions.ts';
+import { Deletions } from './deletions.ts';
 import { deleteDoomed } from './doomed.ts';
 import { toEngineError } from './errors.ts';
 import { dropGarbage } from './garbage.ts';
 import { completedKey, idAt, KIND, ofKind } from './keys.ts';
+import { inGroups } from './scan.ts';
 
 const PAGE = 256;
+/** Side by side, they wait for readers together. */
+const PARTITIONS_AT_ONCE = 16;
 /** Kind and time before the upload's id. */
 const UPLOAD_AT = 9;
 
@@ -40,18 +44,32 @@ export interface Reclaim {
   stop(): Promise<void>;
 }
 
-export function createReclaim(context: Context): Reclaim {
+/** Among several processes: each clears up after itself, and the holder of the lease after everybody. */
+export interface Holder {
+  isHeld(): boolean;
+  /** The context of the holder's work: its commits are fenced, and its pins are those of all processes. */
+  readonly context: Context;
+  /** Reads everyone's beat. */
+  look(): Promise<void>;
+}
+
+export function createReclaim(context: Context, holder?: Holder): Reclaim {
   let stopping: AbortController | undefined;
   let loop: Promise<void> | undefined;
+  const deletions = new Deletions((holder?.context ?? context).chunks, context.clock);
   const runOnce = async (): Promise<ReclaimReport> => {
     try {
-      return await context.locks.run('reclaim', () => pass(context));
+      return await context.locks.run('reclaim', () => pass(context, holder, deletions));
     } catch (error) {
       throw toEngineError(error);
     }
   };
   return {
-    runOnce,
+    runOnce: async () => {
+      // Whoever asks wants everything tried now.
+      deletions.retryAll();
+      return await runOnce();
+    },
     start: (onError = () => undefined) => {
       if (stopping) return;
       stopping = new AbortController();
@@ -79,9 +97,28 @@ async function repeat(
   }
 }
 
-async function pass(context: Context): Promise<ReclaimReport> {
-  const sessions = await clearDeadSessions(context);
+async function pass(
+  context: Context,
+  holder: Holder | undefined,
+  deletions: Deletions,
+): Promise<ReclaimReport> {
   const abandoned = await clearAbandoned(context);
+  if (!holder) return await passForAll(context, deletions, abandoned);
+  if (!holder.isHeld()) return { ...NOTHING, abandoned: abandoned.ids, failed: abandoned.failed };
+  // Sessions that nobody knows are dead for certain after one more look.
+  await liveSessions(context);
+  await holder.look();
+  return await passForAll(holder.context, deletions, abandoned);
+}
+
+const NOTHING = { reservedIds: 0, garbage: 0, chunks: 0, compacted: 0, expired: 0 };
+
+async function passForAll(
+  context: Context,
+  deletions: Deletions,
+  abandoned: { readonly ids: number; readonly failed: number },
+): Promise<ReclaimReport> {
+  const sessions = await clearDeadSessions(context);
   let garbage = 0;
   let chunks = 0;
   let expired = 0;
@@ -89,11 +126,12 @@ async function pass(context: Context): Promise<ReclaimReport> {
   let { failed } = sessions;
   failed += abandoned.failed;
   // References first, in every partition: a body's chunks may lie in others than the body.
-  for (let partition = 0; partition < context.kv.partitions; partition++) {
+  const partitions = Array.from({ length: context.kv.partitions }, (_, partition) => partition);
+  await inGroups(partitions, PARTITIONS_AT_ONCE, async (partition) => {
     for (let dropped = 1; dropped > 0; garbage += dropped) dropped = await dropGarbage(context, partition);
-  }
+  });
   for (let partition = 0; partition < context.kv.partitions; partition++) {
-    const doomed = await deleteDoomed(context, partition);
+    const doomed = await deleteDoomed(context, partition, deletions);
     chunks += doomed.deleted;
     failed += doomed.failed;
     expired += await forgetCompleted(context, partition);

@@ -14,6 +14,8 @@ import { EngineError } from './types.ts';
 const ALIVE = Buffer.of(1);
 
 interface Range {
+  /** The session is known in the partition. */
+  isEntered: boolean;
   next: number;
   to: number;
   /** Counters whose chunk is neither recorded nor certainly gone. */
@@ -36,21 +38,47 @@ export class Session {
   readonly #ranges = new Map<number, Range>();
   readonly #abandoned = new Set<ChunkId>();
   #doubts = 0;
+  #isLost = false;
 
   constructor(kv: KeyValueStore, reservedIds: number) {
     this.#kv = kv;
     this.#reservedIds = reservedIds;
   }
 
-  /** Holds as long as no one has declared this session dead. */
+  /** Holds as long as no one has declared this session dead. @throws EngineError 'Unavailable' once that is known to have happened */
   alive(): Check {
+    if (this.#isLost) throw declaredDead();
     return { key: sessionKey(this.id), value: ALIVE };
+  }
+
+  /** Another process has declared this one dead: whatever checks `alive` fails from now on. */
+  lose(): void {
+    this.#isLost = true;
   }
 
   /** Makes the session known in a partition, so that commits there may check `alive`. */
   async enter(partition: number): Promise<void> {
     const range = this.#range(partition);
-    if (range.to === 0) await this.#extend(partition, range);
+    if (!range.isEntered) await this.#extend(partition, range);
+  }
+
+  /**
+   * Among several processes, once and before anything else: one that is declared dead has to lose its life in every partition, and may not
+   * come to a new one afterwards.
+   */
+  async enterAll(): Promise<void> {
+    const partitions = Array.from({ length: this.#kv.partitions }, (_, partition) => partition);
+    const reservation = reservationCodec.encode({ unsettled: [], from: 0, to: 0 });
+    const puts = [
+      [reservationKey(this.id), reservation],
+      [sessionKey(this.id), ALIVE],
+    ] as const;
+    await Promise.all(
+      partitions.map(async (partition) => {
+        await this.#kv.commit(partition, { puts });
+        this.#range(partition).isEntered = true;
+      }),
+    );
   }
 
   /** An id never used before, durably reserved. */
@@ -92,12 +120,14 @@ export class Session {
     this.#doubts++;
   }
 
-  /** Takes back the reservations where nothing is open; reclaim of the next start clears the others. */
+  /** Ends the session, and takes back its reservations where nothing is open; reclaim clears the others. */
   async close(): Promise<void> {
     for (const [partition, range] of this.#ranges) {
       await range.extending?.catch(() => undefined);
-      if (range.to === 0 || range.unsettled.size > 0 || this.#doubts > 0) continue;
-      await this.#kv.commit(partition, { deletes: [sessionKey(this.id), reservationKey(this.id)] });
+      if (!range.isEntered) continue;
+      const isOpen = range.unsettled.size > 0 || this.#doubts > 0;
+      const deletes = isOpen ? [sessionKey(this.id)] : [sessionKey(this.id), reservationKey(this.id)];
+      await this.#kv.commit(partition, { deletes });
     }
     this.#ranges.clear();
   }
@@ -105,7 +135,7 @@ export class Session {
   #range(partition: number): Range {
     let range = this.#ranges.get(partition);
     if (!range) {
-      range = { next: 0, to: 0, unsettled: new Set(), extending: undefined };
+      range = { isEntered: false, next: 0, to: 0, unsettled: new Set(), extending: undefined };
       this.#ranges.set(partition, range);
     }
     return range;
@@ -124,11 +154,15 @@ export class Session {
     const puts: [Uint8Array, Uint8Array][] = [
       [reservationKey(this.id), reservationCodec.encode(reservation)],
     ];
-    const first = range.to === 0;
+    const first = !range.isEntered;
     if (first) puts.push([sessionKey(this.id), ALIVE]);
     const kept = await this.#kv.commit(partition, first ? { puts } : { checks: [this.alive()], puts });
-    if (!kept)
-      throw new EngineError('Unavailable', 'This gateway was declared dead by another: it must be restarted');
+    if (!kept) throw declaredDead();
+    range.isEntered = true;
     range.to = to;
   }
+}
+
+function declaredDead(): EngineError {
+  return new EngineError('Unavailable', 'This process was declared dead by another, and starts anew');
 }

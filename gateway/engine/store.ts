@@ -13,17 +13,24 @@ import { copy } from './copy.ts';
 import { createBucketOf } from './bucketOf.ts';
 import { clearAbandoned, isPending } from './deadSessions.ts';
 import { toEngineError } from './errors.ts';
+import { fenced } from './fence.ts';
 import type { KeyEncryption } from './keyring.ts';
+import { SoleHolder } from './lease.ts';
+import type { Leadership } from './lease.ts';
 import { list, listUploads, listVersions } from './listing.ts';
 import { Locks } from './locks.ts';
 import { put, remove, setTags, stat } from './objects.ts';
 import { copyPart, listParts, putPart } from './parts.ts';
 import { Packs } from './packs.ts';
+import type { Hex } from './model.ts';
+import { Peers } from './peers.ts';
+import type { PeersOptions } from './peers.ts';
 import { Pins } from './pins.ts';
 import { open } from './reader.ts';
 import { createReclaim } from './reclaim.ts';
 import type { Reclaim } from './reclaim.ts';
 import { Session } from './session.ts';
+import { EngineError } from './types.ts';
 import type { ObjectStore } from './types.ts';
 import { abortUpload, createUpload, upload } from './uploads.ts';
 
@@ -37,11 +44,20 @@ export interface EngineParts {
   /** Of new chunks. */
   readonly profile: Profile;
   readonly options?: Partial<EngineOptions>;
+  /** Other processes use the same store; absent: this one has it to itself. */
+  readonly peers?: PeersOptions;
 }
 
 export interface Engine {
   readonly store: ObjectStore;
   readonly catalog: ChunkCatalog;
+  /** The same for background work: its commits apply only while this process does that for all. */
+  readonly heldCatalog: ChunkCatalog;
+  /** Names this process to the others. */
+  readonly session: Hex;
+  readonly leadership: Leadership;
+  /** Other processes over the same store; undefined: there can be none. */
+  readonly peers: Peers | undefined;
   /** Not started. */
   readonly reclaim: Reclaim;
   readonly check: CheckObjects;
@@ -57,19 +73,33 @@ export interface Engine {
 export async function openObjectStore(parts: EngineParts): Promise<Engine> {
   const options = { ...DEFAULT_OPTIONS, ...parts.options };
   const session = new Session(parts.kv, options.reservedIds);
+  const pins = new Pins();
+  const peers = parts.peers && (await Peers.join({ ...parts, session, pins }, parts.peers));
   const context: Context = {
     ...parts,
-    options,
+    options: peers ? { ...options, isLive: (one) => peers.members.isLive(one) } : options,
     session,
     packs: new Packs({ ...parts, session }),
-    pins: new Pins(),
+    pins,
     locks: new Locks(),
   };
-  await recoverBuckets(context);
-  const reclaim = createReclaim(context);
+  await recoverBuckets(context).catch(async (error: unknown) => {
+    await peers?.leave().catch(() => undefined);
+    throw error;
+  });
+  const held = peers && contextOfHolder(context, peers);
+  const reclaim = createReclaim(
+    context,
+    peers && held && { context: held, isHeld: () => peers.lease.isHeld(), look: () => peers.members.look() },
+  );
+  const leadership = peers?.lease ?? new SoleHolder();
   return {
     store: createStore(context),
     catalog: createCatalog(parts.kv),
+    heldCatalog: createCatalog(held?.kv ?? parts.kv),
+    session: session.id,
+    leadership,
+    peers,
     reclaim,
     check: createCheck(context),
     bucketOf: createBucketOf(context),
@@ -77,7 +107,33 @@ export async function openObjectStore(parts: EngineParts): Promise<Engine> {
     close: async () => {
       await reclaim.stop();
       await clearAbandoned(context);
-      await context.session.close();
+      await leadership.release();
+      await (peers ? peers.leave() : session.close());
+    },
+  };
+}
+
+/** What reclaim works with on behalf of all processes. */
+function contextOfHolder(context: Context, peers: Peers): Context {
+  const { kv, session, chunks } = context;
+  return {
+    ...context,
+    kv: fenced(kv, session),
+    pins: peers.pins,
+    chunks: {
+      create: (...all) => chunks.create(...all),
+      read: (...all) => chunks.read(...all),
+      deleteUnrecorded: (id) => chunks.deleteUnrecorded(id),
+      async delete(chunk) {
+        // A shard that comes late would stay for ever.
+        if (peers.listsUpload(chunk.id)) {
+          throw new EngineError(
+            'Unavailable',
+            `Chunk ${chunk.id} is still being uploaded by another process`,
+          );
+        }
+        await chunks.delete(chunk);
+      },
     },
   };
 }

@@ -100,6 +100,8 @@ export interface OpenedObject {
    * is read to its end even when it is overwritten or deleted meanwhile. Errors before the first piece leave time for an error response.
    */
   stream(start: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Frees the memory of a piece of `stream`, which nobody may use any more; without it, it is the garbage collector's. */
+  release(piece: Uint8Array): void;
   /** Plaintext range of one part (1-based position in `parts`; a plain object has the one part 1). @throws 'InvalidPartNumber' */
   partRange(partNumber: number): { start: number; end: number; count: number };
   /** Must be called once the caller is done with it, streamed or not; releases the version to reclaim. Idempotent. */

@@ -1,5 +1,6 @@
 import type { S3Response } from '../s3/types.ts';
 import { BudgetTimeout } from './budget.ts';
+import type { Ticket } from './door.ts';
 import type { MemoryBudget, Reservation } from './budget.ts';
 import type { HttpLimits } from './limits.ts';
 import { slowDown } from './slowDown.ts';
@@ -8,11 +9,13 @@ import { slowDown } from './slowDown.ts';
 export class DownloadShare {
   readonly #budget: MemoryBudget;
   readonly #limits: HttpLimits;
+  readonly #ticket: Ticket | undefined;
   #reservation: Reservation | undefined;
 
-  constructor(budget: MemoryBudget, limits: HttpLimits) {
+  constructor(budget: MemoryBudget, limits: HttpLimits, ticket: Ticket | undefined) {
     this.#budget = budget;
     this.#limits = limits;
+    this.#ticket = ticket;
   }
 
   /** True when others wait for what this response holds. */
@@ -22,13 +25,17 @@ export class DownloadShare {
 
   /** Waits for memory where the response streams a long body. @throws S3Error 'SlowDown', the signal's reason */
   async take(response: S3Response, gone: AbortSignal): Promise<void> {
-    const { smallBodyBytes, downloadBytes, uploadWaitMs } = this.#limits;
+    const { smallBodyBytes, downloadBytes, uploadWaitMs, memoryWaitersMax } = this.#limits;
     const length = streamedLength(response);
     if (length <= smallBodyBytes) return;
+    if (this.#budget.waiting >= memoryWaitersMax) throw slowDown();
+    this.#ticket?.wait();
     try {
       this.#reservation = await this.#budget.reserve(Math.min(length, downloadBytes), uploadWaitMs, gone);
     } catch (error) {
       throw error instanceof BudgetTimeout ? slowDown() : error;
+    } finally {
+      this.#ticket?.resume();
     }
   }
 

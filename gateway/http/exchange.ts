@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { S3Error } from '../s3/errors.ts';
 import { splitTarget } from '../s3/request.ts';
-import type { BodyFraming, S3Handler, WireRequest } from '../s3/wire.ts';
+import type { BodyFraming, S3Answer, S3Handler, WireRequest } from '../s3/wire.ts';
 import { BudgetTimeout } from './budget.ts';
 import type { MemoryBudget, Reservation } from './budget.ts';
 import { newRequestId } from './commonHeaders.ts';
+import type { Ticket } from './door.ts';
 import { RequestBody } from './requestBody.ts';
 import { slowDown } from './slowDown.ts';
 import { refusal, send } from './send.ts';
@@ -34,17 +35,18 @@ const CLIENT_GONE = 499;
 /** Characters of a path in a log line. */
 const LOGGED_PATH_MAX = 1024;
 
-/** Carries one request through: hands it to the S3 handler, sends what comes back, settles the connection, logs. Never rejects. */
+/** Carries one request through: hands it to the S3 handler, sends what comes back, settles the connection, logs. Never rejects. @returns the answer */
 export async function exchange(
   request: IncomingMessage,
   out: ServerResponse,
   circumstances: Circumstances,
   options: ExchangeOptions,
-): Promise<void> {
+): Promise<S3Answer> {
   const began = performance.now();
   const gone = clientGone(request, out);
   const framing = framingOf(request);
-  const share = new UploadShare(options, framing, gone);
+  const { ticket } = circumstances.entry;
+  const share = new UploadShare(options, framing, gone, ticket);
   const body = new RequestBody(request, {
     rule: { bytesPerSecondMin: options.limits.bodyBytesPerSecondMin, windowMs: options.limits.bodyWindowMs },
     crowdedRule: {
@@ -52,6 +54,7 @@ export async function exchange(
       windowMs: options.limits.crowdedWindowMs,
     },
     crowded: () => share.contended,
+    waiting: (waits) => (waits ? ticket?.wait() : ticket?.resume()),
     async begin() {
       await share.take();
       if (circumstances.awaitsContinue) out.writeContinue();
@@ -78,6 +81,7 @@ export async function exchange(
   const { method } = wire.head;
   const remote = request.socket.remoteAddress;
   options.log.info({ requestId: wire.id, method, path, ...sample, ...(code && { code }), remote }, 'request');
+  return answer;
 }
 
 function clientGone(request: IncomingMessage, out: ServerResponse): AbortSignal {
@@ -122,9 +126,9 @@ function toWire(
 }
 
 /** What is wrong with a request before anybody asks who sent it. */
-function headError(request: IncomingMessage, { target, overloaded }: Circumstances): S3Error | undefined {
+function headError(request: IncomingMessage, { target, entry }: Circumstances): S3Error | undefined {
   if (splitTarget(target) === undefined) return new S3Error('InvalidURI');
-  if (overloaded) return slowDown();
+  if (entry.refusal !== undefined) return entry.refusal;
   const hosts = request.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length;
   if (hosts > 1 || (hosts === 0 && request.httpVersion !== '1.0')) {
     return new S3Error('BadRequest', undefined, { headers: [['connection', 'close']] });
@@ -138,16 +142,20 @@ class UploadShare {
   readonly #budget: MemoryBudget;
   readonly #waitMs: number;
   readonly #gone: AbortSignal;
+  readonly #waitersMax: number;
+  readonly #ticket: Ticket | undefined;
   #reservation: Reservation | undefined;
   #over = false;
 
-  constructor(options: ExchangeOptions, framing: BodyFraming, gone: AbortSignal) {
+  constructor(options: ExchangeOptions, framing: BodyFraming, gone: AbortSignal, ticket: Ticket | undefined) {
     const { limits } = options;
     const length = framing.kind === 'Length' ? framing.length : limits.uploadBytes;
     this.#bytes = Math.min(length, limits.uploadBytes);
     this.#budget = length <= limits.smallBodyBytes ? options.smallBudget : options.budget;
     this.#waitMs = limits.uploadWaitMs;
     this.#gone = gone;
+    this.#waitersMax = limits.memoryWaitersMax;
+    this.#ticket = ticket;
   }
 
   /** Others wait for memory of the kind that this body holds. */
@@ -157,10 +165,14 @@ class UploadShare {
 
   /** @throws S3Error 'SlowDown', the signal's reason */
   async take(): Promise<void> {
+    if (this.#budget.waiting >= this.#waitersMax) throw slowDown();
+    this.#ticket?.wait();
     try {
       this.#reservation = await this.#budget.reserve(this.#bytes, this.#waitMs, this.#gone);
     } catch (error) {
       throw error instanceof BudgetTimeout ? slowDown() : error;
+    } finally {
+      this.#ticket?.resume();
     }
     // The operation may have given up while its body waited.
     if (this.#over) this.#reservation.release();

@@ -27,7 +27,12 @@ export interface HttpLimits {
   readonly downloadBytes: number;
   /** Longest wait for a share of the upload memory, or of the download memory; then 503 SlowDown. */
   readonly uploadWaitMs: number;
-  /** Requests under way; beyond it 503 SlowDown at once. */
+  /**
+   * Bodies, and as many responses, that may wait for memory; beyond it 503 SlowDown at once. Each holds up to 128 KiB that its socket has
+   * brought already.
+   */
+  readonly memoryWaitersMax: number;
+  /** Requests under way, those included whose clients are slow; beyond it 503 SlowDown at once, before any limit on the work in them. */
   readonly requestsMax: number;
   readonly connectionsMax: number;
   /** Requests that a connection may send ahead of their answers; beyond it the connection is cut. S3's clients send none. */
@@ -54,6 +59,7 @@ export const HTTP_LIMITS: HttpLimits = Object.freeze({
   smallBodyBytes: 64 * 1024,
   downloadBytes: 4 * 1024 * 1024,
   uploadWaitMs: 30_000,
+  memoryWaitersMax: 256,
   requestsMax: 4096,
   connectionsMax: 10_000,
   pipelinedMax: 16,

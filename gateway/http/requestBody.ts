@@ -12,6 +12,8 @@ export interface RequestBodyOptions {
   /** Holds in its place while others wait for the memory that this body has. */
   readonly crowdedRule: ThroughputRule;
   readonly crowded: () => boolean;
+  /** Told when the body begins to wait for its client, and when it goes on. */
+  waiting(waits: boolean): void;
   /** Awaited before the first byte is read: memory budget, then 100 Continue. A rejection is the body's error. */
   begin(): Promise<void>;
 }
@@ -100,6 +102,7 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
       const now = performance.now();
       this.#meter.waiting(now);
       this.#crowdedMeter.waiting(now);
+      this.#options.waiting(true);
       this.#request.resume();
     });
   }
@@ -164,6 +167,8 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array> {
   #notify(): void {
     const wake = this.#wake;
     this.#wake = undefined;
-    wake?.();
+    if (wake === undefined) return;
+    this.#options.waiting(false);
+    wake();
   }
 }

@@ -20,6 +20,7 @@ export type PreparedBody =
       readonly kind: 'Stream';
       readonly first: IteratorResult<Uint8Array>;
       readonly rest: AsyncIterator<Uint8Array>;
+      readonly release: S3Response['release'];
       /** Of the Content-Length header, where there is one. */
       readonly length: number | undefined;
     };
@@ -36,7 +37,8 @@ export async function prepareBody(response: S3Response, method: string): Promise
   const length = headers?.find(([name]) => name === 'content-length')?.[1];
   const rest = body[Symbol.asyncIterator]();
   const first = await rest.next();
-  return { kind: 'Stream', first, rest, length: length === undefined ? undefined : Number(length) };
+  const { release } = response;
+  return { kind: 'Stream', first, rest, release, length: length === undefined ? undefined : Number(length) };
 }
 
 /** Response headers as Node's flat list: header bytes are UTF-8, control characters cannot occur. */
@@ -86,14 +88,14 @@ export async function writeBody(
 ): Promise<void> {
   if (body.kind === 'None') return;
   if (body.kind === 'Bytes') return writePiece(out, body.bytes, rule, onBytes);
-  const { length } = body;
+  const { length, release } = body;
   let written = 0;
   for (let piece = body.first; piece.done !== true; piece = await body.rest.next()) {
     written += piece.value.length;
     if (length !== undefined && written > length) {
       throw new BodyLengthError(`The body is longer than its ${length} bytes`);
     }
-    await writePiece(out, piece.value, rule, onBytes);
+    await writePiece(out, piece.value, rule, onBytes, release);
   }
   if (length !== undefined && written < length) {
     throw new BodyLengthError(`The body ended after ${written} of ${length} bytes`);
@@ -115,9 +117,11 @@ async function writePiece(
   bytes: Uint8Array,
   rule: StallRule,
   onBytes: (count: number) => void,
+  release?: S3Response['release'],
 ): Promise<void> {
   if (out.destroyed) throw new ClientStalled();
-  const ready = out.write(bytes);
+  const sent = release && ((error: Error | null | undefined) => (error ? undefined : release(bytes)));
+  const ready = out.write(bytes, sent);
   onBytes(bytes.length);
   if (!ready) await drained(out, rule);
 }

@@ -5,6 +5,7 @@ import type { BodyFraming, Log, S3Answer, WireRequest } from '../s3/wire.ts';
 import { commonHeaders } from './commonHeaders.ts';
 import type { MemoryBudget } from './budget.ts';
 import { DownloadShare } from './downloadShare.ts';
+import type { Entry } from './frontDoor.ts';
 import type { HttpLimits } from './limits.ts';
 import type { RequestBody } from './requestBody.ts';
 import { ClientStalled, closeBody, headerList, prepareBody, writeBody } from './respond.ts';
@@ -16,8 +17,7 @@ export interface Circumstances {
   readonly target: string;
   /** The client waits for 100 Continue. */
   readonly awaitsContinue: boolean;
-  /** Refuse at once: too many requests are under way. */
-  readonly overloaded: boolean;
+  readonly entry: Entry;
   /** The server is going away: this connection's last response. */
   closing(): boolean;
 }
@@ -59,8 +59,11 @@ export async function send(
   options: SendOptions,
 ): Promise<Sent> {
   const { out, gone } = connection;
-  const share = new DownloadShare(options.downloads, options.limits);
+  const { ticket } = connection.circumstances.entry;
+  const share = new DownloadShare(options.downloads, options.limits, ticket);
   const prepared = await prepare(answer, wire, options, share);
+  // What follows is the client's pace, and bounded by the memory for responses.
+  ticket?.leave(answer.operation !== 'Unknown');
   const { response } = prepared.answer;
   let bytes = 0;
   try {

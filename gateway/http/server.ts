@@ -11,6 +11,9 @@ import { exchange } from './exchange.ts';
 import type { RequestSample } from './exchange.ts';
 import { HTTP_LIMITS } from './limits.ts';
 import type { HttpLimits } from './limits.ts';
+import type { AdmissionFigures } from './admission.ts';
+import { FrontDoor } from './frontDoor.ts';
+import type { Arrival, Entry } from './frontDoor.ts';
 import { codeOfClientError, endWithError } from './rawResponse.ts';
 import type { Circumstances } from './send.ts';
 import { Turns } from './turns.ts';
@@ -23,6 +26,8 @@ export interface HttpServerOptions {
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
   /** Memory that all uploads under way may hold together, in bytes; all downloads may hold as much again. */
   readonly uploadMemory: number;
+  /** Suffix of the Host header for virtual-host style requests; lower case. */
+  readonly domain?: string | undefined;
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -37,8 +42,14 @@ export interface HttpServer {
   /** Requests under way. */
   readonly active: number;
   readonly uploads: MemoryBudget;
+  /** Limits, requests in work and refusals, for metrics. */
+  admission(): AdmissionFigures;
 }
 
+/** Bytes that the process takes beside the bodies under way: code, metadata's pages, connections. With 192 MiB of uploads: 512 MiB. */
+const BASE_MEMORY = 128 * 1024 * 1024;
+/** Connections that the kernel keeps until they are accepted; Node's 511 makes a crowd of clients wait for retransmissions, seconds. */
+const BACKLOG = 4096;
 /** Ms. How often connections that have become idle are closed while draining. */
 const DRAIN_SWEEP_MS = 50;
 /** Ms. A TLS client that has not finished its handshake by then is cut. */
@@ -52,6 +63,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const uploads = new MemoryBudget(options.uploadMemory - smallUploads.capacity);
   const downloads = new MemoryBudget(options.uploadMemory);
   const responses = new Map<Duplex, ServerResponse>();
+  const frontDoor = new FrontDoor({
+    transfersMax: Math.ceil(uploads.capacity / limits.uploadBytes) + limits.memoryWaitersMax,
+    smallBodyBytes: limits.smallBodyBytes,
+    residentMax: 2 * options.uploadMemory + BASE_MEMORY,
+    domain: options.domain,
+    full: () => active >= limits.requestsMax,
+    closing: () => closing,
+  });
   const turns = new Turns(limits.pipelinedMax);
   const circumstances = new WeakMap<IncomingMessage, Circumstances>();
   let active = 0;
@@ -63,7 +82,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     active += 1;
     responses.set(request.socket, response);
     try {
-      await exchange(request, response, known, {
+      const answer = await exchange(request, response, known, {
         handle,
         limits,
         budget: uploads,
@@ -72,22 +91,30 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         log,
         onRequest,
       });
+      frontDoor.learn(request.socket, request.socket.remoteAddress, answer);
     } finally {
+      known.entry.ticket?.leave(false);
       active -= 1;
       if (responses.get(request.socket) === response) responses.delete(request.socket);
       turns.leave(request.socket, response.shouldKeepAlive);
     }
   });
-  const accept = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-    circumstances.set(request, {
-      target: request.url ?? '',
-      awaitsContinue,
-      overloaded: active >= limits.requestsMax,
-      closing: () => closing,
-    });
+  const enter = ({ request, response, ...head }: Arrival, entry: Entry): void => {
+    circumstances.set(request, { ...head, entry, closing: () => closing });
     // Express never sees the target: it would parse it as a URL, and '..', '//' and broken escapes are the client's business.
     request.url = '/';
-    if (!turns.take(request.socket, () => app(request, response))) request.socket.destroy();
+    app(request, response);
+  };
+  const accept = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request;
+    const arrival: Arrival = { request, response, target: request.url ?? '', awaitsContinue };
+    const begin = (): void =>
+      frontDoor.receive(
+        arrival,
+        (entry) => enter(arrival, entry),
+        (more) => turns.leave(socket, more),
+      );
+    if (!turns.take(socket, begin)) socket.destroy();
   };
 
   const server = listener(options, limits);
@@ -109,6 +136,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       return active;
     },
     uploads,
+    admission: () => frontDoor.figures(),
     listen: (port, host) => listen(server, port, host),
     drain(deadlineMs) {
       closing = true;
@@ -163,7 +191,7 @@ function listener({ tls }: HttpServerOptions, limits: HttpLimits): http.Server {
 function listen(server: http.Server, port: number, host: string): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog: BACKLOG }, () => {
       server.off('error', reject);
       resolve(server.address() as AddressInfo);
     });

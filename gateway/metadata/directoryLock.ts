@@ -1,7 +1,10 @@
 /**
- * One process per data directory. The lock is the operating system's own on the file `owner.lock`, so it ends with the process
- * however that dies, and holds between containers that share the directory. Node has no call for such a lock; SQLite, which comes
- * with it, takes one for an exclusive transaction, and that is all it is used for here: the file stays empty.
+ * One gateway per data directory: one process, or a parent with its workers. The locks are the operating system's own, so each ends with
+ * its process however that dies, and holds between containers that share the directory. Node has no call for such a lock; SQLite, which
+ * comes with it, takes them for its transactions, and that is all it is used for here: the files stay empty.
+ *
+ * `owner.lock` is held by the process that the gateway is, or by the parent of its workers. `workers.lock` is shared by the workers: one
+ * that outlives its parent, if only for a moment, keeps the next gateway out.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -17,21 +20,45 @@ export interface DirectoryLock {
   release(): void;
 }
 
-/** @throws MetadataError 'Unavailable' when another process (or this one) holds it, or the file cannot be opened */
+const OWNER = { lock: 'owner.lock', name: 'owner' } as const;
+const WORKERS = { lock: 'workers.lock', name: 'workers' } as const;
+
+/**
+ * For a whole gateway: no other one, and no worker of a former one, is alive when it returns.
+ * @throws MetadataError 'Unavailable' when another process (or this one) holds it, or the file cannot be opened
+ */
 export function lockDirectory(directory: string): DirectoryLock {
-  const ownerFile = join(directory, 'owner');
+  const owner = lock(directory, OWNER, 'BEGIN EXCLUSIVE');
+  try {
+    // Whoever has the first lock is the only one to start workers: once there is none, there will be none.
+    lock(directory, WORKERS, 'BEGIN EXCLUSIVE').release();
+    return owner;
+  } catch (error) {
+    owner.release();
+    throw error;
+  }
+}
+
+/** For a worker of the gateway that holds the directory. @throws MetadataError 'Unavailable' when the file cannot be opened */
+export function shareDirectory(directory: string): DirectoryLock {
+  return lock(directory, WORKERS, 'BEGIN; SELECT count(*) FROM sqlite_schema');
+}
+
+function lock(directory: string, files: typeof OWNER | typeof WORKERS, begin: string): DirectoryLock {
+  const ownerFile = join(directory, files.name);
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(join(directory, 'owner.lock'));
-    // No journal file: nothing is ever written.
-    database.exec('PRAGMA journal_mode = OFF');
-    database.exec('BEGIN EXCLUSIVE');
+    database = new DatabaseSync(join(directory, files.lock));
+    // No journal file: a full disk must not keep a gateway from starting. (OFF is ignored in the defensive mode that Node sets.)
+    database.exec('PRAGMA journal_mode = MEMORY');
+    database.exec(begin);
   } catch (error) {
     database?.close();
     throw refusal(error, directory, ownerFile);
   }
   nameOwner(ownerFile);
-  return { release: () => database.close() };
+  const held = database;
+  return { release: () => held.close() };
 }
 
 /** Only for the message of whoever is refused: a full disk must not keep a gateway from starting. */

@@ -1,7 +1,8 @@
 /**
  * Group commit: commits that arrive while a batch is being synced wait and share the next sync; a lone commit starts at once.
- * One batch is under way at a time, and this process is the only writer, so checks are evaluated here, against what is stored
- * and what the same batch has already changed, and the store below only ever applies unconditional writes.
+ * One batch is under way at a time. Checks are evaluated here, against what is stored and what the same batch has already changed, and the
+ * store below only ever applies unconditional writes. Where this process is the only writer, they are evaluated before the store is called;
+ * where there are others, inside the store's own write transaction.
  */
 
 import { setImmediate } from 'node:timers/promises';
@@ -22,6 +23,11 @@ export interface Backend {
   read(key: Bytes): Bytes | undefined;
   /** All or nothing, durable when it resolves. Rejects with a MetadataError of the batch's outcome. May hang. */
   apply(writes: Writes): Promise<void>;
+  /**
+   * Where other processes write too: calls `decide` once, in a write transaction, and applies what it returns; while `decide` runs, `read` sees
+   * what that transaction does. Otherwise as `apply`.
+   */
+  transact?(decide: () => Writes): Promise<void>;
 }
 
 interface Pending {
@@ -95,17 +101,33 @@ export class GroupCommit {
   }
 
   async #step(pending: readonly Pending[]): Promise<void> {
+    if (this.#backend.transact) return await this.#stepAmongOthers(pending);
     const batch = this.#evaluate(pending);
     if (batch.writes.size > 0) {
       try {
-        await this.#apply(batch.writes);
+        await this.#bounded(this.#backend.apply(batch.writes));
       } catch (error) {
         this.#fail(batch, error as MetadataError);
         return;
       }
     }
-    for (const { resolve } of batch.applied) resolve(true);
-    for (const { resolve } of batch.refused) resolve(false);
+    succeed(batch);
+  }
+
+  async #stepAmongOthers(pending: readonly Pending[]): Promise<void> {
+    const none: Batch = { writes: new Map(), applied: [...pending], refused: [] };
+    let batch: Batch | undefined;
+    let isGivenUp = false;
+    const decide = (): Writes => (isGivenUp ? none : (batch = this.#evaluate(pending))).writes;
+    try {
+      await this.#bounded(this.#backend.transact!(decide));
+    } catch (error) {
+      if (batch) return this.#fail(batch, error as MetadataError);
+      // Its turn among the writers has not come. Should it come after all, it writes nothing.
+      isGivenUp = true;
+      return this.#fail(none, notBegun(error as MetadataError));
+    }
+    succeed(batch ?? none);
   }
 
   #evaluate(pending: readonly Pending[]): Batch {
@@ -135,8 +157,7 @@ export class GroupCommit {
     return Buffer.compare(found, value) === 0;
   }
 
-  async #apply(writes: Writes): Promise<void> {
-    const applying = this.#backend.apply(writes);
+  async #bounded(applying: Promise<void>): Promise<void> {
     const timer = Promise.withResolvers<never>();
     const timeout = setTimeout(() => {
       this.#stalled = true;
@@ -181,4 +202,14 @@ export class GroupCommit {
   failStop(reason: MetadataError): void {
     this.#refusal = reason;
   }
+}
+
+function succeed({ applied, refused }: Batch): void {
+  for (const { resolve } of applied) resolve(true);
+  for (const { resolve } of refused) resolve(false);
+}
+
+function notBegun(error: MetadataError): MetadataError {
+  if (error.kind !== 'Unknown') return error;
+  return new MetadataError('Unavailable', error.message, { cause: error });
 }

@@ -1,23 +1,25 @@
 /**
- * KeyValueStore on LMDB: one directory, one partition, one process. Every commit is synced before it resolves
+ * KeyValueStore on LMDB: one directory, one partition; one process, or several of one gateway. Every commit is synced before it resolves
  * (overlappingSync off: with it on, a commit whose sync failed rejects and may survive all the same).
  */
 
 import { open as openDatabase } from 'lmdb';
 import type { RootDatabase } from 'lmdb';
-import { lockDirectory } from './directoryLock.ts';
+import { lockDirectory, shareDirectory } from './directoryLock.ts';
 import type { DirectoryLock } from './directoryLock.ts';
 import { makeDurableDirectory, syncDirectory } from './durableDirectory.ts';
 import { GroupCommit } from './groupCommit.ts';
-import type { Writes } from './groupCommit.ts';
+import type { Backend, Writes } from './groupCommit.ts';
 import { assertCommit, assertKey, assertPartition, assertRange, MAX_KEY_BYTES } from './limits.ts';
-import { commitFailure, failsStop, openFailure, readFailure } from './lmdbErrors.ts';
+import { commitFailure, failsStop, lacksRoom, openFailure, readFailure } from './lmdbErrors.ts';
 import { assertSoundFile, mapBytes } from './lmdbFile.ts';
 import { MetadataError } from './types.ts';
 import type { Bytes, Commit, Entry, KeyValueStore, Range } from './types.ts';
 
 /** A sync on a busy disk takes seconds at times; longer means stuck. */
 const COMMIT_TIMEOUT_MS = 15_000;
+/** A reader that was killed keeps the pages it saw from being used again, until its slot is found empty of life. */
+const READERS_EVERY_MS = 30_000;
 /** From here on lmdb-js gives a value in a Buffer of its own (NEW_BUFFER_THRESHOLD in its read.js). */
 const LARGE_BYTES = 0x8000;
 
@@ -36,14 +38,17 @@ export interface LmdbOptions {
   readonly directory: string;
   /** A commit under way for longer is 'Unknown' to its caller. */
   readonly commitTimeoutMs?: number;
+  /** Opened by a worker of the gateway that holds the directory's lock: other workers read and write it at the same time. */
+  readonly shared?: boolean;
 }
 
 /** @throws MetadataError 'Unavailable' when the directory is in use or cannot be opened, 'Corrupt' when its file is no LMDB file of this version */
 export function openLmdbStore({
   directory,
   commitTimeoutMs = COMMIT_TIMEOUT_MS,
+  shared = false,
 }: LmdbOptions): KeyValueStore {
-  const lock = prepare(directory);
+  const lock = prepare(directory, shared);
   try {
     assertSoundFile(directory);
     const database = openDatabase<Buffer, Buffer>({
@@ -53,20 +58,24 @@ export function openLmdbStore({
     });
     // LMDB syncs its file, not the file's name.
     syncDirectory(directory);
-    return new LmdbStore(database, directory, lock, commitTimeoutMs);
+    return new LmdbStore(database, { directory, lock, commitTimeoutMs, shared });
   } catch (error) {
     lock.release();
     throw openFailure(error, directory);
   }
 }
 
-function prepare(directory: string): DirectoryLock {
+function prepare(directory: string, shared: boolean): DirectoryLock {
   try {
     makeDurableDirectory(directory);
-    return lockDirectory(directory);
+    return shared ? shareDirectory(directory) : lockDirectory(directory);
   } catch (error) {
     throw openFailure(error, directory);
   }
+}
+
+interface Opened extends Required<LmdbOptions> {
+  readonly lock: DirectoryLock;
 }
 
 class LmdbStore implements KeyValueStore {
@@ -74,27 +83,29 @@ class LmdbStore implements KeyValueStore {
   readonly #database: RootDatabase<Buffer, Buffer>;
   readonly #directory: string;
   readonly #lock: DirectoryLock;
+  readonly #shared: boolean;
   readonly #commits: GroupCommit;
+  readonly #readerChecks: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(
-    database: RootDatabase<Buffer, Buffer>,
-    directory: string,
-    lock: DirectoryLock,
-    commitTimeoutMs: number,
-  ) {
+  constructor(database: RootDatabase<Buffer, Buffer>, { directory, lock, commitTimeoutMs, shared }: Opened) {
     this.#database = database;
     this.#directory = directory;
     this.#lock = lock;
-    this.#commits = new GroupCommit(
-      { read: (key) => this.#peek(key), apply: (writes) => this.#apply(writes) },
-      commitTimeoutMs,
-    );
+    this.#shared = shared;
+    const backend: Backend = {
+      read: (key) => this.#peek(key),
+      apply: (writes) => this.#apply(writes),
+      ...(shared && { transact: (decide) => this.#transact(decide) }),
+    };
+    this.#commits = new GroupCommit(backend, commitTimeoutMs);
+    if (shared) this.#readerChecks = setInterval(() => database.readerCheck(), READERS_EVERY_MS).unref();
   }
 
   async get(partition: number, key: Bytes): Promise<Bytes | undefined> {
     this.#assertOpen(partition);
     assertKey(key);
+    this.#refresh();
     try {
       const value = this.#database.getBinary(key as Buffer);
       return value && plain(value);
@@ -115,6 +126,7 @@ class LmdbStore implements KeyValueStore {
       ? { start: to, exclusiveStart: true, end: from, inclusiveEnd: true, reverse }
       : { start: from, end: to };
     const page: Entry[] = [];
+    this.#refresh();
     try {
       for (const { key, value } of this.#database.getRange({ ...ends, limit }))
         page.push([key, plain(value)]);
@@ -144,6 +156,7 @@ class LmdbStore implements KeyValueStore {
         `the metadata in ${this.#directory} is stuck in a commit and cannot be closed`,
       );
     }
+    clearInterval(this.#readerChecks);
     await this.#database.close();
     this.#lock.release();
   }
@@ -151,6 +164,11 @@ class LmdbStore implements KeyValueStore {
   #assertOpen(partition: number): void {
     if (this.#closing) throw new MetadataError('Unavailable', 'the metadata store is closed');
     assertPartition(partition, this.partitions);
+  }
+
+  /** lmdb-js reads from one snapshot for a while: what others have committed since then must be seen as well. */
+  #refresh(): void {
+    if (this.#shared) this.#database.resetReadTxn();
   }
 
   /** LMDB's shared buffer: good until the next read. */
@@ -163,18 +181,41 @@ class LmdbStore implements KeyValueStore {
     const database = this.#database;
     const before = lastTransaction(database);
     try {
-      await database.batch(() => {
-        for (const { key, value } of writes.values()) {
-          if (value) void database.put(key as Buffer, value as Buffer);
-          else void database.remove(key as Buffer);
-        }
-      });
+      await database.batch(() => write(database, writes));
     } catch (error) {
       const unchanged = isUsable(database) && lastTransaction(database) === before;
       const failure = await commitFailure(error, { directory: this.#directory, unchanged });
       if (failsStop(failure)) this.#commits.failStop(stopped(failure));
       throw failure;
     }
+  }
+
+  /** LMDB's writer lock lets one process at a time into its transaction. */
+  async #transact(decide: () => Writes): Promise<void> {
+    const database = this.#database;
+    let transaction: number | undefined;
+    try {
+      // Taken back as a whole, should one of its writes fail.
+      await database.childTransaction(() => {
+        transaction = database.getWriteTxnId();
+        write(database, decide());
+      });
+    } catch (error) {
+      const usable = isUsable(database);
+      // The number of a transaction that was not committed is the next writer's.
+      const unchanged = usable && (transaction === undefined || lastTransaction(database) < transaction);
+      const failure = await commitFailure(error, { directory: this.#directory, unchanged });
+      // Where others have written since, the outcome is not known, though nothing may be wrong but a lack of room.
+      if (failsStop(failure) && !(usable && lacksRoom(failure))) this.#commits.failStop(stopped(failure));
+      throw failure;
+    }
+  }
+}
+
+function write(database: RootDatabase<Buffer, Buffer>, writes: Writes): void {
+  for (const { key, value } of writes.values()) {
+    if (value) void database.put(key as Buffer, value as Buffer);
+    else void database.remove(key as Buffer);
   }
 }
 

@@ -47,6 +47,11 @@ export function failsStop(failure: MetadataError): boolean {
   return failure.kind === 'Unknown';
 }
 
+/** Whatever its outcome, it failed because the disk or the map is full. */
+export function lacksRoom(failure: MetadataError): boolean {
+  return FULL_CODES.has(codeOf(failure.cause));
+}
+
 export function openFailure(error: unknown, directory: string): MetadataError {
   if (error instanceof MetadataError) return error;
   if (FORMAT_CODES.has(codeOf(error))) {

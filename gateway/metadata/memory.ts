@@ -3,7 +3,7 @@
 import { assertCommit, assertKey, assertPartition, assertRange } from './limits.ts';
 import { SortedEntries } from './sortedEntries.ts';
 import { MetadataError } from './types.ts';
-import type { Bytes, Check, Commit, Entry, KeyValueStore, Range } from './types.ts';
+import type { Bytes, Check, Commit, Entry, KeyValueStore, Range, StoreDurability } from './types.ts';
 
 /** @throws RangeError when `partitions` is not an integer ≥ 1 */
 export function openMemoryStore({ partitions = 1 }: { partitions?: number } = {}): KeyValueStore {
@@ -50,6 +50,10 @@ class MemoryStore implements KeyValueStore {
     for (const [key, value] of commit.puts ?? []) entries.set(copy(key), copy(value));
     for (const key of commit.deletes ?? []) entries.delete(key);
     return true;
+  }
+
+  durability(): StoreDurability {
+    return { state: 'weak', reasons: ['nothing outlives the process'], reachable: true };
   }
 
   async close(): Promise<void> {

@@ -29,6 +29,15 @@ export interface Range {
 
 export type Entry = readonly [key: Bytes, value: Bytes];
 
+/** Whether what a store acknowledged outlives a crash, a loss of power and a failover of its server. */
+export interface StoreDurability {
+  readonly state: 'strong' | 'weak';
+  /** Why it is weak, each naming what to change; none while it is strong. */
+  readonly reasons: readonly string[];
+  /** The server answered when it was last asked; always true without one. */
+  readonly reachable: boolean;
+}
+
 /**
  * Every implementation runs the contract suite in test/gateway/metadata/keyValueStoreContract.ts.
  *
@@ -48,6 +57,10 @@ export interface KeyValueStore {
    * @throws MetadataError 'Full' or 'Unavailable': certainly not applied.
    */
   commit(partition: number, commit: Commit): Promise<boolean>;
+  /** Absent: strong by construction. See durabilityOf in durability.ts. */
+  durability?(): StoreDurability;
+  /** Calls the listener after each change of durability() until the returned function is called. */
+  onDurability?(listener: (now: StoreDurability) => void): () => void;
   /** Waits for commits under way, then closes. */
   close(): Promise<void>;
 }

@@ -2,9 +2,8 @@ import { networkOf } from '#placement';
 import type { NetworkLimits } from './types.ts';
 
 const WINDOW_MS = 60_000;
-/** Addresses counted apart; all others together. */
+/** Addresses that are counted in a minute. Others may fail uncounted: whoever has not failed must never be taken for them. */
 const ADDRESSES_MAX = 4096;
-const OTHERS = 'others';
 
 /** What callers cost, by address: failed statements in this minute, and bytes of bodies under way. Memory is bounded. */
 export class Callers {
@@ -21,13 +20,14 @@ export class Callers {
   }
 
   mayCall(address: string | undefined): boolean {
-    return (this.#window().get(this.#keyOf(address)) ?? 0) < this.#limits.failuresMax;
+    return (this.#window().get(networkOf(address)) ?? 0) < this.#limits.failuresMax;
   }
 
   noteFailure(address: string | undefined): void {
     const failures = this.#window();
-    const key = this.#keyOf(address);
-    failures.set(key, (failures.get(key) ?? 0) + 1);
+    const key = networkOf(address);
+    const before = failures.get(key) ?? 0;
+    if (before > 0 || failures.size < ADDRESSES_MAX) failures.set(key, before + 1);
   }
 
   /** Room for the bytes of one statement as they come, and what gives all of it back. */
@@ -70,10 +70,5 @@ export class Callers {
       this.#until = now + WINDOW_MS;
     }
     return this.#failures;
-  }
-
-  #keyOf(address: string | undefined): string {
-    const key = networkOf(address);
-    return this.#failures.size < ADDRESSES_MAX || this.#failures.has(key) ? key : OTHERS;
   }
 }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import express from 'express';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import type { NetworkErrorKind } from '#placement';
+import { Answers } from './answers.ts';
 import { checkBody, readBody } from './bodies.ts';
 import { Callers } from './callers.ts';
 import { Connections } from '#placement';
@@ -81,14 +82,22 @@ function routes(parties: NetworkParties, guards: Guards): express.Router {
   const takes = (path: string, answer: (statement: unknown) => Promise<object>): void => {
     routes.post(path, mayCall, async (request, response) => {
       const said = await answer(await readStatement(request, response, guards));
-      guards.connections.know(request.socket);
+      if (!isOutsider(said)) guards.connections.know(request.socket);
       response.json(said);
     });
   };
   takes('/providers', (statement) => parties.registerProvider(statement));
   takes('/heartbeats', (statement) => parties.heartbeat(statement));
   takes('/hypernodes', (statement) => parties.registerHyperNode(statement));
-  takes('/assignments', (statement) => parties.assignment(statement));
+  const answers = new Answers(guards.limits.assignmentsMax);
+  routes.post('/assignments', mayCall, async (request, response) => {
+    const statement = await readStatement(request, response, guards);
+    const said = await parties.assignment(statement);
+    guards.connections.know(request.socket);
+    if (response.destroyed) return;
+    response.once('close', answers.begin((statement as { signer: string }).signer));
+    response.json(said);
+  });
   const gate = new ReportGate(guards.limits);
   routes.post('/reports', mayCall, async (request, response) => {
     await takeReport(request, response, { parties, gate, rule: guards.limits.report });
@@ -96,6 +105,11 @@ function routes(parties: NetworkParties, guards: Guards): express.Router {
     response.json({});
   });
   return routes;
+}
+
+/** Anybody may apply: who has not been let in, or not any more, makes way as other strangers do. */
+function isOutsider(said: object): boolean {
+  return 'state' in said && (said.state === 'applied' || said.state === 'removed');
 }
 
 /** Statements are short: one is parsed before it is known whose it is. */
@@ -116,8 +130,8 @@ async function readStatement(
 }
 
 /**
- * A report is long, and comes as its bare text: it is read when its signer may report, and parsed when the signature over it holds, which the
- * service sees to.
+ * A report is long, and comes as its bare text: it is read when its signer may report and has signed that it is about to, and parsed when it
+ * is the text that was so announced and the signature over it holds, which the service sees to.
  */
 async function takeReport(
   request: Request,
@@ -130,13 +144,15 @@ async function takeReport(
 ): Promise<void> {
   const { kind, signer, signature } = signatureOf(request);
   checkBody(request, rule);
-  parties.mayReport(signer);
+  const announced = parties.mayReport(request.get('shardway-intent') ?? '');
+  if (announced.signer !== signer)
+    throw new Refusal('Refused', 'another than the signer announces the report');
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const leave = await gate.enter(signer, gone.signal);
   try {
     const body = await readBody(request, rule, () => true);
-    await parties.report({ kind, body, signer, signature });
+    await parties.report({ kind, body, signer, signature }, announced.hash);
   } finally {
     leave();
   }
@@ -160,14 +176,19 @@ function admitted(callers: Callers): RequestHandler {
   };
 }
 
-/** Of every request, whatever it is: its connection is busy, and goes soon where nobody on it is known or it is not read to its end. */
-function attended(connections: Connections, { strangerIdleMs, lingerMs }: NetworkLimits): RequestHandler {
+/** Of every request, whatever it is: its connection is busy, goes soon where nobody on it is known or it is not read to its end, and in the end where its answer is not. */
+function attended(
+  connections: Connections,
+  { strangerIdleMs, lingerMs, answerTimeoutMs }: NetworkLimits,
+): RequestHandler {
   const stranger = `timeout=${Math.floor(strangerIdleMs / 1000)}`;
   return (request, response, next) => {
     const { socket } = request;
     connections.busy(socket);
     if (!connections.isKnown(socket)) response.setHeader('keep-alive', stranger);
+    const unread = setTimeout(() => socket.destroy(), answerTimeoutMs);
     response.once('close', () => {
+      clearTimeout(unread);
       connections.idle(socket);
       if (request.complete) return;
       request.resume();

@@ -8,7 +8,7 @@ export interface ReportGateLimits {
 /** Reports are long: few are read at once, one of each signer, and the others wait unread, in the order in which they came. */
 export class ReportGate {
   readonly #limits: ReportGateLimits;
-  /** Of reports that are read or wait. Only active monitors come as far as here, which bounds them. */
+  /** Of reports that are read or wait. Only active monitors that have signed what they are about to report come as far as here. */
   readonly #signers = new Set<string>();
   /** Each lets one in. */
   readonly #waiting = new Set<() => void>();

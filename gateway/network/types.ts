@@ -6,9 +6,14 @@ export interface NetworkParties {
   registerHyperNode(statement: unknown): Promise<object>;
   heartbeat(statement: unknown): Promise<object>;
   assignment(statement: unknown): Promise<object>;
-  report(statement: unknown): Promise<void>;
-  /** Throws unless reports of this public key are taken; asked before one is read. Where it is missing, none is read. */
-  mayReport(signer: string): void;
+  /** @param hash what `mayReport` gave for it */
+  report(statement: unknown, hash: string): Promise<void>;
+  /**
+   * Asked before a report is read: throws unless whoever may report has just signed that it is about to.
+   * @param intent the header `shardway-intent` (see messages.ts)
+   * @returns the signer's public key, and the hash of the report
+   */
+  mayReport(intent: string): { readonly signer: string; readonly hash: string };
 }
 
 /** How fast a body has to come. */
@@ -27,6 +32,8 @@ export interface NetworkLimits {
   readonly headersTimeoutMs: number;
   /** From the first byte of a request to its last, the wait of a report for its turn included. */
   readonly requestTimeoutMs: number;
+  /** From the first byte of a request to the last of its answer, which has to be read. */
+  readonly answerTimeoutMs: number;
   /** Heartbeats come every 10 s. */
   readonly keepAliveTimeoutMs: number;
   /** Of a connection on which nobody has said anything that was taken. */
@@ -43,6 +50,8 @@ export interface NetworkLimits {
   /** Reports read at once, and how long the others wait for their turn. */
   readonly reportsMax: number;
   readonly reportWaitMs: number;
+  /** Assignments that are under way to one HyperNode: they are long, too. */
+  readonly assignmentsMax: number;
   /** How long the rest of a refused body is dropped, so that its sender sees the answer before a reset. */
   readonly lingerMs: number;
   /** Statements of one address that may fail in a minute; beyond it 503 until the minute is over. */
@@ -53,6 +62,7 @@ export const NETWORK_LIMITS: NetworkLimits = Object.freeze({
   headerBytesMax: 16 * 1024,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 120_000,
+  answerTimeoutMs: 240_000,
   keepAliveTimeoutMs: 75_000,
   strangerIdleMs: 5000,
   connectionsMax: 16_384,
@@ -63,6 +73,7 @@ export const NETWORK_LIMITS: NetworkLimits = Object.freeze({
   statementBytesMax: 64 * 1024 * 1024,
   reportsMax: 2,
   reportWaitMs: 45_000,
+  assignmentsMax: 2,
   lingerMs: 2000,
   failuresMax: 120,
 });

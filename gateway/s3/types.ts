@@ -54,6 +54,8 @@ export interface S3Response {
   /** Content-Length is set from a string or Uint8Array body; set it here for a stream. */
   readonly headers?: Pairs;
   readonly body?: ResponseBody;
+  /** Called with each piece of a streamed body that has been handed to the operating system. */
+  readonly release?: (piece: Uint8Array) => void;
   /** Of a response whose status goes out before the work is done: the error its body will tell of, if any. Never rejects. */
   readonly lateError?: Promise<Error | undefined>;
   /** Called exactly once when the response is over, sent or cut. */

@@ -49,6 +49,7 @@ export async function* readChunk(
         throwIfAborted(signal);
         yield piece;
       }
+      current.release();
     }
   } catch (error) {
     throwIfAborted(signal);

@@ -12,6 +12,7 @@ import {
 /** Verified bytes of a shard. */
 export interface VerifiedSlice extends ByteRange {
   readonly bytes: Uint8Array;
+  readonly release: (() => void) | undefined;
 }
 
 export interface ShardFetch extends ByteRange {
@@ -105,6 +106,12 @@ export class ShardFetches {
     if (!isIdle) this.#stop.abort(STOPPED);
   }
 
+  /** Frees what has come. */
+  release(): void {
+    for (const { release } of this.slices.values()) release?.();
+    this.slices.clear();
+  }
+
   #arrived(fetch: ShardFetch, slice: ShardSlice, first: number): void {
     if (this.pending.get(fetch.index) !== fetch) return;
     const { root } = this.#chunk.shards[fetch.index]!;
@@ -117,7 +124,8 @@ export class ShardFetches {
       return;
     }
     this.pending.delete(fetch.index);
-    this.slices.set(fetch.index, { start: fetch.start, end: fetch.end, bytes: slice.bytes });
+    const { bytes, release } = slice;
+    this.slices.set(fetch.index, { start: fetch.start, end: fetch.end, bytes, release });
     this.#report(fetch, undefined);
     this.#onChange();
   }

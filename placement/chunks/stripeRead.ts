@@ -44,6 +44,11 @@ export class StripeRead {
     this.result.catch(() => undefined);
   }
 
+  /** Frees the memory of what was read: nobody may use the pieces afterwards. */
+  release(): void {
+    this.#fetches.release();
+  }
+
   cancel(): void {
     this.#isCancelled = true;
     this.#changed.notify();

@@ -16,10 +16,12 @@ import {
   providerRegistrationSchema,
   type Heartbeat,
   type HyperNodeRegistration,
+  type ProviderRegistration,
   type Standing,
 } from './messages.ts';
 import type { JoinToken } from './operator.ts';
-import { openStatement, type Opened, type Signed } from './signed.ts';
+import { MarkChanges, otherMarks } from './markChanges.ts';
+import { checkCompact, openStatement, type Opened, type Signed } from './signed.ts';
 
 /** Parties that wait for an operator: more would only hide those that are meant. */
 const APPLICANTS_MAX = 1000;
@@ -51,6 +53,7 @@ export class Admission {
   readonly #offsets = new Map<PartyId, { readonly ms: number; readonly at: number }>();
   readonly #changes = new BucketLimit(PARTY_CHANGES);
   readonly #applications = new BucketLimit(APPLICATIONS);
+  readonly #markChanges = new MarkChanges();
 
   constructor({ gateway, journal, members, catalog, clock, addresses }: AdmissionOptions) {
     this.#gateway = gateway;
@@ -65,14 +68,17 @@ export class Admission {
   /** @throws NetworkError */
   async registerProvider(statement: Signed): Promise<Standing> {
     const opened = openStatement(statement, 'register-provider', providerRegistrationSchema);
+    checkCompact(statement);
     const { signer, publicKey, value } = opened;
     const known = this.#journal.state.providers[signer];
     this.#take(opened, 'register', known !== undefined);
-    const mayRise = value.token !== undefined && (known === undefined || known.state === 'applied');
+    // Marks that are not those it was let in with take a token as its admission does.
+    const mayRise = value.token !== undefined && !hasApprovedMarks(known, value);
     if (known && isDeepStrictEqual(known.description, value.description) && !mayRise) {
       return providerStanding(known);
     }
     checkPlaceIsFree(this.#journal.state, signer, value.description.endpoint);
+    if (!mayRise) this.#checkMarks(known, { statement, value });
     this.#limit(signer, known, value.token);
     const after = await this.#withProof(
       mayRise ? value.token : undefined,
@@ -80,11 +86,11 @@ export class Admission {
       signer,
       async (hasToken) => {
         await this.#meet(signer, publicKey, value.description.endpoint);
-        return await this.#journal.commit(() => ({
-          kind: 'provider-registered',
-          statement,
-          approved: hasToken,
-        }));
+        return await this.#journal.commit(({ providers }) => {
+          // An operator may have let it in since, as it was.
+          if (!hasToken) this.#checkMarks(providers[signer], { statement, value });
+          return { kind: 'provider-registered', statement, approved: hasToken };
+        });
       },
     );
     this.#freshness.remember(signer, 'register', value.at);
@@ -94,6 +100,7 @@ export class Admission {
   /** @throws NetworkError */
   async registerHyperNode(statement: Signed): Promise<Standing> {
     const opened = openStatement(statement, 'register-hypernode', hyperNodeRegistrationSchema);
+    checkCompact(statement);
     const { signer, value } = opened;
     const known = this.#journal.state.monitors[signer];
     this.#take(opened, 'register', known !== undefined);
@@ -120,6 +127,7 @@ export class Admission {
   /** Kept in memory; a new address is followed once the provider has been met there. @throws NetworkError */
   async heartbeat(statement: Signed): Promise<Standing> {
     const opened = openStatement(statement, 'heartbeat', heartbeatSchema);
+    checkCompact(statement);
     const { signer, publicKey, value } = opened;
     const known = this.#journal.state.providers[signer];
     if (known === undefined) throw new NetworkError('NotFound', 'this provider is not registered');
@@ -149,9 +157,26 @@ export class Admission {
     return this.#offsets.get(id)?.ms ?? 0;
   }
 
-  /** A provider is met at its address before it is approved: it may have applied long ago. @throws NetworkError */
+  /** What a provider that was let in asks to have approved, for the operator; undefined where it asks for nothing. */
+  askedOf(record: ProviderRecord): string | undefined {
+    return this.#markChanges.describe(record);
+  }
+
+  /**
+   * An applicant, or what one that was let in wants to be from now on. It is met at its address before: it may have asked long ago.
+   * @throws NetworkError
+   */
   async approveProvider(id: PartyId): Promise<void> {
     const record = this.#journal.state.providers[id];
+    const asked = record && this.#markChanges.of(record);
+    if (record && asked) {
+      const { endpoint } = asked.value.description;
+      checkPlaceIsFree(this.#journal.state, id, endpoint);
+      await this.#meet(id, record.publicKey, endpoint);
+      const { statement } = asked;
+      await this.#journal.commit(() => ({ kind: 'provider-registered', statement, approved: true }));
+      return;
+    }
     if (record?.state === 'applied') {
       await this.#meet(id, record.publicKey, record.description.endpoint);
     }
@@ -177,6 +202,16 @@ export class Admission {
         : { kind: 'provider-moved', statement },
     );
     return after.providers[id]!;
+  }
+
+  /** @throws NetworkError 'NotApproved' for other marks than it was let in with: they are kept for the operator to approve */
+  #checkMarks(
+    known: ProviderRecord | undefined,
+    said: { readonly statement: Signed; readonly value: ProviderRegistration },
+  ): void {
+    if (known === undefined || known.state === 'applied') return;
+    if (otherMarks(known.description, said.value.description) === undefined) return;
+    throw this.#markChanges.ask(known, said, this.#clock.now());
   }
 
   /** @throws NetworkError 'Refused' | 'Unavailable' */
@@ -259,6 +294,14 @@ function checkPlaceIsFree(state: NetworkState, id: PartyId, endpoint: string): v
       `provider ${other.id} is registered at ${endpoint}: it has to leave before another identity takes its address`,
     );
   }
+}
+
+function hasApprovedMarks(known: ProviderRecord | undefined, said: ProviderRegistration): boolean {
+  return (
+    known !== undefined &&
+    known.state !== 'applied' &&
+    otherMarks(known.description, said.description) === undefined
+  );
 }
 
 /** What independent groups are made by. */

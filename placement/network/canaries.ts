@@ -1,4 +1,4 @@
-import { createHasher, LEAF_BYTES } from '#erasure';
+import { chunkLayout, createHasher, LEAF_BYTES } from '#erasure';
 import type { ChunkCatalog, ChunkId, ProviderId } from '../types.ts';
 import type { SampledShard } from './shardSample.ts';
 
@@ -57,16 +57,17 @@ export class Canaries {
 
   /**
    * The id that the canary beside a provider's shard goes by. Best is the id of a chunk that is gone, for ids are not used twice; then that of
-   * one with no shard there; then with another shard there. An id beyond all others would stand out.
+   * one with no shard there; then with another shard there. An id beyond all others would stand out, and so would, to who compares, that of
+   * a chunk whose shards have another length.
    */
   async nameBeside(
     catalog: ChunkCatalog,
     provider: ProviderId,
-    { chunk, index }: SampledShard,
+    { chunk, index, length }: SampledShard,
   ): Promise<ChunkId> {
     let best: { readonly id: ChunkId; readonly rank: number } | undefined;
     for (const id of this.#runOf(chunk)) {
-      const rank = await rankOf(catalog, provider, id, index);
+      const rank = await rankOf(catalog, provider, id, { index, length });
       if (rank < (best?.rank ?? Infinity)) best = { id, rank };
       if (rank === 0) break;
     }
@@ -97,13 +98,14 @@ async function rankOf(
   catalog: ChunkCatalog,
   provider: ProviderId,
   id: ChunkId,
-  index: number,
+  { index, length }: Pick<SampledShard, 'index' | 'length'>,
 ): Promise<number> {
   const record = await catalog.get(id);
   if (record === undefined) {
     const [next] = await catalog.list(id, 1);
     return next?.id.startsWith(id.slice(0, SERIES_DIGITS)) ? 0 : 3;
   }
+  if (chunkLayout(record.length, record.profile, record.cell).shardLength !== length) return 6;
   const held = record.shards.findIndex((place) => place?.provider === provider);
   if (held === -1) return index < record.shards.length ? 1 : 4;
   return held === index ? 5 : 2;

@@ -62,8 +62,8 @@ type LoggedTarget = LoggedAssignment['tasks'][number]['targets'][number];
 
 /** What every monitor is asked in an era, one monitor after another, for they are long. */
 export async function* planEra(inputs: EraPlanInputs): AsyncGenerator<PlannedAssignment> {
-  const { providers, monitors, beacon } = inputs;
-  const groups = independentGroups(monitors);
+  const { providers, monitors, beacon, parameters } = inputs;
+  const groups = independentGroups(monitors, parameters);
   const shares = new Map<string, { provider: PlannedProvider; challenges: number }[]>();
   for (const provider of providers) {
     const committee = committeeOf(provider.record.id, monitors, groups, beacon);

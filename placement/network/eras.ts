@@ -3,8 +3,9 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { forEachBounded } from '../concurrency.ts';
 import { verifyEvidence } from '../oracle/findings.ts';
 import { order } from '../oracle/groups.ts';
-import { scoreEra } from '../oracle/score.ts';
+import { scoreEraStepwise } from '../oracle/score.ts';
 import { beaconAfter } from '../oracle/state.ts';
+import { inTurns } from '../oracle/stepwise.ts';
 import type { LoggedAssignment, NetworkState, OracleParameters, ProviderRecord } from '../oracle/types.ts';
 import { Wakeup } from '../time.ts';
 import type { ChunkCatalog, Clock, ProviderId, Random } from '../types.ts';
@@ -351,9 +352,12 @@ export class Eras {
 
   async #decide(era: number): Promise<void> {
     const { journal, onClosed } = this.#options;
-    // Bit by bit, so that clients do not wait for a hundred thousand signatures; the outcome is computed from what is known then.
+    // Clients must wait neither for two hundred thousand signatures nor for what is computed from them.
     await verifyEvidence(journal.state, () => turn());
-    await journal.commit((state, at) => ({ kind: 'era-closed', era, outcome: scoreEra(state, at) }));
+    await journal.commit(async (state, at) => {
+      const outcome = await inTurns(scoreEraStepwise(state, at), () => turn());
+      return { kind: 'era-closed', era, outcome };
+    });
     this.#plan = undefined;
     await this.#files.keepOnly(undefined);
     await onClosed();

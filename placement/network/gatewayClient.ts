@@ -1,5 +1,6 @@
 import { Agent, buildConnector, request } from 'undici';
 import * as z from 'zod';
+import { encodeSigned } from '../provider/wire.ts';
 import { NetworkError, type NetworkErrorKind } from './errors.ts';
 import { partyId } from './identity.ts';
 import {
@@ -71,24 +72,29 @@ export class GatewayClient {
     return this.#get('/network/v1/era', eraNoticeSchema);
   }
 
+  /** @param path such as /network/v1/heartbeats. @param schema of the answer */
+  send<T>(path: string, statement: Signed, schema: z.ZodType<T>): Promise<T> {
+    const said = { text: JSON.stringify(statement), headers: {} };
+    return this.#ask(path, said, this.#limits.answerBytesMax, schema);
+  }
+
   /**
    * A report is long: it goes as its bare text, and who signed it in headers, so that the gateway knows whom it listens to beforehand.
-   * @param path such as /network/v1/heartbeats. @param schema of the answer
+   * @param intent Signed 'report-intent' of this very report: another for every try
    */
-  send<T>(path: string, statement: Signed, schema: z.ZodType<T>): Promise<T> {
-    const { kind, body, signer, signature } = statement;
-    const said =
-      kind === 'report'
-        ? {
-            text: body,
-            headers: {
-              'shardway-kind': kind,
-              'shardway-signer': signer,
-              'shardway-signature': signature,
-            },
-          }
-        : { text: JSON.stringify(statement), headers: {} };
-    return this.#ask(path, said, this.#limits.answerBytesMax, schema);
+  async report({ kind, body, signer, signature }: Signed, intent: Signed): Promise<void> {
+    const headers = {
+      'shardway-kind': kind,
+      'shardway-signer': signer,
+      'shardway-signature': signature,
+      'shardway-intent': encodeSigned(intent),
+    };
+    await this.#ask(
+      '/network/v1/reports',
+      { text: body, headers },
+      this.#limits.noticeBytesMax,
+      z.object({}),
+    );
   }
 
   /** Where the last connection led; undefined before there was one. */

@@ -8,11 +8,9 @@ import { Serial } from './serial.ts';
 import { readSnapshot, writeSnapshot, type Snapshot } from './snapshot.ts';
 
 /** A record without its time, which the journal sets. */
-export type Entry = LogRecord extends infer Each
-  ? Each extends LogRecord
-    ? Omit<Each, 'at'>
-    : never
-  : never;
+type Entry = LogRecord extends infer Each ? (Each extends LogRecord ? Omit<Each, 'at'> : never) : never;
+
+type MakeEntry = (state: NetworkState, at: number) => Entry | undefined | Promise<Entry | undefined>;
 
 /** Called for every record of the fold, and with every new one: what it was applied to, and what came out. */
 export type RecordListener = (
@@ -86,11 +84,12 @@ export class Journal {
   }
 
   /**
-   * @param make the record that follows the state; undefined: nothing to do any more. Also given the time that the record will have.
+   * @param make the record that follows the state; undefined: nothing to do any more. Also given the time that the record will have. Where it takes
+   * its time, other changes wait for it.
    * @returns the state after it
    * @throws NetworkError as the record is refused, or 'Unavailable' when the log could not be written
    */
-  async commit(make: (state: NetworkState, at: number) => Entry | undefined): Promise<NetworkState> {
+  async commit(make: MakeEntry): Promise<NetworkState> {
     return await this.#serial.run(() => this.#commit(make));
   }
 
@@ -107,7 +106,7 @@ export class Journal {
     await this.#log.close();
   }
 
-  async #commit(make: (state: NetworkState, at: number) => Entry | undefined): Promise<NetworkState> {
+  async #commit(make: MakeEntry): Promise<NetworkState> {
     if (this.#broken) {
       throw new NetworkError(
         'Unavailable',
@@ -119,7 +118,7 @@ export class Journal {
     }
     const before = this.#state;
     const at = this.#timeAfter(before.at);
-    const entry = make(before, at);
+    const entry = await make(before, at);
     if (entry === undefined) return before;
     const record = { at, ...entry } as LogRecord;
     const after = applyRecord(before, record);

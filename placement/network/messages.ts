@@ -10,7 +10,10 @@
  *     POST /network/v1/hypernodes    Signed<HyperNodeRegistration>  → Standing
  *     GET  /network/v1/era                                      → EraNotice
  *     POST /network/v1/assignments   Signed 'assignment-request'    → Signed<Assignment>
- *     POST /network/v1/reports       the text of a Report           → {}, with the headers shardway-kind, -signer and -signature of its Signed 'report'
+ *     POST /network/v1/reports       the text of a Report           → {}, with the headers shardway-kind, -signer and -signature of its Signed 'report',
+ *                                    and shardway-intent: base64url of the JSON of a Signed 'report-intent', new for every try
+ *
+ * The bodies of registrations, heartbeats and reports are JSON as JSON.stringify writes it: the log keeps them.
  *
  * Errors are `{kind, error}`: 400 BadMessage, 401 BadSignature and Refused, 403 NotApproved, 404 NotFound, 409 Conflict, 503 Unavailable.
  */
@@ -278,6 +281,16 @@ export const reportSchema = z.strictObject({
   findings: z.array(findingSchema).max(10_000),
 });
 export type Report = z.infer<typeof reportSchema>;
+
+/** Signed kind 'report-intent', by a monitor: this is the report that it is about to send. Nobody else can keep it from being heard. */
+export const reportIntentSchema = z.strictObject({
+  version: z.literal(1),
+  gateway: party,
+  at: time,
+  era,
+  /** BLAKE3 of the report's text. */
+  report: hash,
+});
 
 /** What the gateway itself saw of one provider in an era; signed kind 'observation', by the gateway. */
 export const observationSchema = z.strictObject({

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { createHasher } from '#erasure';
 import type { LogHead, LogRecord, NetworkState } from '../oracle/types.ts';
+import { decodeSigned } from '../provider/wire.ts';
 import type { CallOutcome, ProviderId } from '../types.ts';
 import { Accounting } from './accounting.ts';
 import { Admission } from './admission.ts';
@@ -14,6 +15,7 @@ import { Journal } from './journal.ts';
 import { Members } from './members.ts';
 import {
   assignmentRequestSchema,
+  reportIntentSchema,
   reportSchema,
   type EraNotice,
   type GatewayDescription,
@@ -22,7 +24,7 @@ import {
 import type { NetworkOperator } from './operator.ts';
 import { OperatorDesk } from './operatorDesk.ts';
 import type { NetworkEvent, NetworkServiceOptions } from './serviceTypes.ts';
-import { openStatement, parseMessage, signedSchema, type Signed } from './signed.ts';
+import { checkCompact, openStatement, parseMessage, signedSchema, type Signed } from './signed.ts';
 import { VerdictHistory } from './verdictHistory.ts';
 
 /** End of the log, kept where the log is not. */
@@ -120,18 +122,34 @@ export class NetworkService implements NetworkOperator {
     return await this.#eras.assignment(opened.value.era, monitor);
   }
 
-  /** Asked before a report is read: nobody else's is listened to. @param signer public key that the report is said to be signed with */
-  mayReport(signer: string): void {
-    this.#activeMonitor({ signer });
+  /**
+   * Asked before a report is read: nothing else is listened to. Everybody may know a monitor's public key, and nobody else can sign this.
+   * @param intent base64url of the JSON of a Signed 'report-intent'
+   * @returns the monitor's public key, and the hash of what it is about to report
+   */
+  mayReport(intent: string): { readonly signer: string; readonly hash: string } {
+    const statement = parseMessage(signedSchema, decodeSigned(intent));
+    this.#activeMonitor(statement);
+    const opened = openStatement(statement, 'report-intent', reportIntentSchema);
+    this.#admission.take(opened, 'report-intent');
+    const { era, report } = opened.value;
+    if (era !== this.state.era) throw new NetworkError('NotFound', `era ${era} takes no reports`);
+    return { signer: opened.publicKey, hash: report };
   }
 
-  /** Durable when it resolves. */
-  async report(said: unknown): Promise<void> {
+  /** Durable when it resolves. @param announced what `mayReport` gave, where it was asked */
+  async report(said: unknown, announced?: string): Promise<void> {
     const statement = parseMessage(signedSchema, said);
     // A report is long: what is certainly none is refused before anything is computed over it.
     const monitor = this.#activeMonitor(statement);
-    if (this.#taken.get(monitor) === textHash(statement)) return;
-    this.#eras.checkAsked(monitor, openStatement(statement, 'report', reportSchema).value);
+    const hash = textHash(statement);
+    if (announced !== undefined && hash !== announced) {
+      throw new NetworkError('Refused', 'the report is not the one that was announced');
+    }
+    if (this.#taken.get(monitor) === hash) return;
+    const { value } = openStatement(statement, 'report', reportSchema);
+    this.#eras.checkAsked(monitor, value);
+    checkCompact(statement);
     await this.#journal.commit(() => {
       this.#eras.checkTakesReports();
       return { kind: 'report', statement };
@@ -172,8 +190,8 @@ export class NetworkService implements NetworkOperator {
     return this.#desk.commandMonitor(...command);
   }
 
-  tokens(): ReturnType<NetworkOperator['tokens']> {
-    return this.#desk.tokens();
+  tokens(...all: Parameters<NetworkOperator['tokens']>): ReturnType<NetworkOperator['tokens']> {
+    return this.#desk.tokens(...all);
   }
 
   createToken(...token: Parameters<NetworkOperator['createToken']>): Promise<string> {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { partyId, verifySignature, type Identity, type PartyId } from './identity.ts';
+import { partyId, verifySignature, verifySignatureAside, type Identity, type PartyId } from './identity.ts';
 import { NetworkError } from './errors.ts';
 
 /**
@@ -38,16 +38,52 @@ export function signStatement(identity: Identity, kind: string, value: unknown):
  * @throws NetworkError 'BadSignature' | 'BadMessage'
  */
 export function openStatement<T>(statement: unknown, kind: string, schema: z.ZodType<T>): Opened<T> {
-  const envelope = parseMessage(signedSchema, statement);
-  if (envelope.kind !== kind) {
-    throw new NetworkError('BadMessage', `expected a statement of kind ${kind}`);
-  }
+  const envelope = envelopeOf(statement, kind);
   const signature = Buffer.from(envelope.signature, 'base64url');
   if (!verifySignature(envelope.signer, signedBytes(kind, envelope.body), signature)) {
     throw new NetworkError('BadSignature', `the signature of a ${kind} does not verify`);
   }
   const value = parseMessage(schema, parseJson(envelope.body));
   return { value, signer: partyId(envelope.signer), publicKey: envelope.signer };
+}
+
+/** A statement of the right kind and shape, of which nobody knows yet who made it. */
+export interface Unverified<T> extends Opened<T> {
+  /** Whether it was said by `signer`, found out here and now or on another thread. */
+  verify(): boolean;
+  verifyAside(): Promise<boolean>;
+}
+
+/**
+ * For statements that may turn out to be of no account before their signature has to be looked at.
+ * @throws NetworkError 'BadMessage' | 'BadIdentity'
+ */
+export function readStatement<T>(statement: unknown, kind: string, schema: z.ZodType<T>): Unverified<T> {
+  const { signer: publicKey, body, signature } = envelopeOf(statement, kind);
+  const parts = (): [string, Buffer, Buffer] => [
+    publicKey,
+    signedBytes(kind, body),
+    Buffer.from(signature, 'base64url'),
+  ];
+  return {
+    value: parseMessage(schema, parseJson(body)),
+    signer: partyId(publicKey),
+    publicKey,
+    verify: () => verifySignature(...parts()),
+    verifyAside: () => verifySignatureAside(...parts()),
+  };
+}
+
+/**
+ * At the door, of what is logged: it is kept for good, and takes no more bytes than it says. Older logs hold what came before this was asked.
+ * @throws NetworkError 'BadMessage'
+ */
+export function checkCompact({ body }: Pick<Signed, 'body'>): void {
+  if (JSON.stringify(parseJson(body)) === body) return;
+  throw new NetworkError(
+    'BadMessage',
+    'the body of a statement has to be as short as its JSON can be: no blanks, nothing said twice, nothing escaped without need',
+  );
 }
 
 /** @throws NetworkError 'BadMessage' naming the first thing that is wrong */
@@ -57,6 +93,12 @@ export function parseMessage<T>(schema: z.ZodType<T>, value: unknown): T {
   const issue = parsed.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? 'the message' : issue.path.join('.');
   throw new NetworkError('BadMessage', `${where}: ${issue?.message ?? 'is wrong'}`);
+}
+
+function envelopeOf(statement: unknown, kind: string): Signed {
+  const envelope = parseMessage(signedSchema, statement);
+  if (envelope.kind === kind) return envelope;
+  throw new NetworkError('BadMessage', `expected a statement of kind ${kind}`);
 }
 
 function parseJson(text: string): unknown {

@@ -3,7 +3,7 @@ import { challengeOf } from '../network/beacon.ts';
 import { NetworkError } from '../network/errors.ts';
 import type { PartyId } from '../network/identity.ts';
 import { denialStatementSchema, proofStatementSchema, type Audit } from '../network/messages.ts';
-import { openStatement } from '../network/signed.ts';
+import { readStatement, type Unverified } from '../network/signed.ts';
 import type { ProviderId } from '../types.ts';
 import type { LoggedAssignment } from './types.ts';
 
@@ -51,8 +51,21 @@ const HONEST: Readonly<Record<Exclude<Evidence, 'none'>, readonly Audit['outcome
  * @param target what the gateway logged as this audit's target
  */
 export function checkAudit(challenge: Challenge, target: AuditTarget, audit: Audit): CheckedAudit {
-  const evidence = readEvidence(challenge, target, audit);
-  const { outcome } = audit;
+  const shown = readEvidence(challenge, target, audit);
+  return judge(target, audit, shown?.statement.verify() ? shown.evidence : 'none');
+}
+
+/** The same, with the signature verified on another thread. */
+export async function checkAuditAside(
+  challenge: Challenge,
+  target: AuditTarget,
+  audit: Audit,
+): Promise<CheckedAudit> {
+  const shown = readEvidence(challenge, target, audit);
+  return judge(target, audit, (await shown?.statement.verifyAside()) ? shown!.evidence : 'none');
+}
+
+function judge(target: AuditTarget, { outcome }: Audit, evidence: Evidence): CheckedAudit {
   const unanswered = outcome === 'silent' || outcome === 'unreachable';
   const isFalse = evidence === 'none' ? !unanswered : !HONEST[evidence].includes(outcome);
   const common = { signed: evidence !== 'none', false: isFalse };
@@ -77,7 +90,13 @@ function findingOf(evidence: Evidence, outcome: Audit['outcome']): AuditFinding 
   }
 }
 
-function readEvidence(challenge: Challenge, target: AuditTarget, audit: Audit): Evidence {
+interface Shown {
+  readonly evidence: Evidence;
+  readonly statement: Unverified<unknown>;
+}
+
+/** What an audit's evidence shows if its signature is good; undefined: nothing of this challenge. */
+function readEvidence(challenge: Challenge, target: AuditTarget, audit: Audit): Shown | undefined {
   const kind = kindOf(audit.evidence);
   try {
     if (kind === 'proof') return readProof(challenge, target, audit);
@@ -85,16 +104,17 @@ function readEvidence(challenge: Challenge, target: AuditTarget, audit: Audit): 
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error;
   }
-  return 'none';
+  return undefined;
 }
 
 function kindOf(evidence: unknown): unknown {
   return typeof evidence === 'object' && evidence !== null && 'kind' in evidence ? evidence.kind : undefined;
 }
 
-function readProof(challenge: Challenge, target: AuditTarget, audit: Audit): Evidence {
-  const { value, signer } = openStatement(audit.evidence, 'proof', proofStatementSchema);
-  if (!answers(challenge, target, audit.target, { ...value, signer })) return 'none';
+function readProof(challenge: Challenge, target: AuditTarget, audit: Audit): Shown | undefined {
+  const statement = readStatement(audit.evidence, 'proof', proofStatementSchema);
+  const { value, signer } = statement;
+  if (!answers(challenge, target, audit.target, { ...value, signer })) return undefined;
   const leads = hasher.verifyLeafHash(
     Buffer.from(target.root, 'hex'),
     target.length,
@@ -102,12 +122,15 @@ function readProof(challenge: Challenge, target: AuditTarget, audit: Audit): Evi
     Buffer.from(value.leafHash, 'hex'),
     Buffer.from(value.path, 'base64url'),
   );
-  return leads ? 'proof' : 'brokenProof';
+  return { evidence: leads ? 'proof' : 'brokenProof', statement };
 }
 
-function readDenial(challenge: Challenge, target: AuditTarget, audit: Audit): Evidence {
-  const { value, signer } = openStatement(audit.evidence, 'denial', denialStatementSchema);
-  return answers(challenge, target, audit.target, { ...value, signer }) ? 'denial' : 'none';
+function readDenial(challenge: Challenge, target: AuditTarget, audit: Audit): Shown | undefined {
+  const statement = readStatement(audit.evidence, 'denial', denialStatementSchema);
+  const { value, signer } = statement;
+  return answers(challenge, target, audit.target, { ...value, signer })
+    ? { evidence: 'denial', statement }
+    : undefined;
 }
 
 interface Answer {

@@ -1,10 +1,13 @@
+import { forEachBounded } from '../concurrency.ts';
 import { NetworkError } from '../network/errors.ts';
 import type { PartyId } from '../network/identity.ts';
 import type { Finding } from '../network/messages.ts';
 import type { ProviderId } from '../types.ts';
-import { checkAudit, type AuditTarget, type CheckedAudit } from './evidence.ts';
-import { independentGroups, marksSince, order, type Group } from './groups.ts';
+import { checkAudit, checkAuditAside, type AuditTarget, type CheckedAudit } from './evidence.ts';
+import { groupWeights, independentGroups, marksSince, order, type Group } from './groups.ts';
+import { bySecondRules } from './parameters.ts';
 import { plausible } from './plausible.ts';
+import type { Stepwise } from './stepwise.ts';
 import type { LoggedAssignment, MonitorRecord, NetworkState, VerifiedReport } from './types.ts';
 
 /** One audit that a monitor reported of a target it was given. */
@@ -31,6 +34,11 @@ export interface MonitorFinding {
 const LATE_SHARE_MAX = 0.25;
 /** Providers without which that cannot be told. */
 const PROVIDERS_MIN = 4;
+/** Most weight of one provider in that: the largest could otherwise hide that it is late itself. */
+const PROVIDER_WEIGHT_MAX = 1 / PROVIDERS_MIN;
+
+/** Findings verified at the same time: the pool has four threads, and files are read and written by them, too. */
+const ASIDE_MAX = 2;
 
 /** All that counts of an era's reports. */
 export interface EraFindings {
@@ -42,46 +50,88 @@ export interface EraFindings {
   readonly byMonitor: ReadonlyMap<PartyId, readonly MonitorFinding[]>;
   /** What was given to each monitor whose report counts. */
   readonly given: ReadonlyMap<PartyId, LoggedAssignment['tasks']>;
+  /** Bytes at each provider; undefined by the first rules, which count providers by head. */
+  readonly stored: StoredBytes;
 }
+
+type StoredBytes = ReadonlyMap<ProviderId, number> | undefined;
 
 /**
  * Findings count of active monitors that passed their own connectivity check, on providers they were assigned.
  * @throws NetworkError 'Conflict' when no era is open
  */
-export function eraFindings(state: NetworkState): EraFindings {
+export function* eraFindings(state: NetworkState): Stepwise<EraFindings> {
   if (state.open === undefined) throw new NetworkError('Conflict', 'no era is open');
   const monitors = activeMonitors(state);
-  const reports = countedReports(state);
-  const all = reports.flatMap(({ monitor, report, assignment }) =>
-    assignedFindings(state, assignment, report.findings).map(([finding, targets]) => ({
+  const byProvider = new Map<ProviderId, MonitorFinding[]>();
+  const byMonitor = new Map<PartyId, readonly MonitorFinding[]>();
+  const given = new Map<PartyId, LoggedAssignment['tasks']>();
+  const stored = storedBytes(state);
+  for (const counted of countedReports(state)) {
+    const { id } = counted.monitor;
+    const own = yield* monitorFindings(state, counted, stored);
+    byMonitor.set(id, own);
+    given.set(id, counted.assignment.tasks);
+    for (const finding of own) {
+      const known = byProvider.get(finding.provider);
+      if (known === undefined) byProvider.set(finding.provider, [finding]);
+      else known.push(finding);
+    }
+    yield;
+  }
+  return {
+    era: state.open.era,
+    monitors,
+    groups: independentGroups(monitors, state.parameters),
+    byProvider,
+    byMonitor,
+    given,
+    stored,
+  };
+}
+
+function* monitorFindings(
+  state: NetworkState,
+  { monitor, report, assignment }: CountedReport,
+  stored: StoredBytes,
+): Stepwise<readonly MonitorFinding[]> {
+  const found: Omit<MonitorFinding, 'timed'>[] = [];
+  for (const [finding, targets] of assignedFindings(state, assignment, report.findings)) {
+    found.push({
       monitor,
       provider: finding.provider,
       finding: plausible(finding, targets.length),
       audits: checkAudits(state, monitor, finding, targets),
       assigned: targets.filter(({ canary, removed }) => canary === undefined && !removed).length,
-    })),
-  );
-  const late = lateMonitors(all);
-  const findings = all.map((one): MonitorFinding => ({ ...one, timed: !late.has(one.monitor.id) }));
-  return {
-    era: state.open.era,
-    monitors,
-    groups: independentGroups(monitors),
-    byProvider: Map.groupBy(findings, ({ provider }) => provider),
-    byMonitor: Map.groupBy(findings, ({ monitor }) => monitor.id),
-    given: new Map(reports.map(({ monitor, assignment }) => [monitor.id, assignment.tasks])),
-  };
+    });
+    yield;
+  }
+  const timed = !isLate(found, stored);
+  return found.map((one) => ({ ...one, timed }));
 }
 
-/** Monitors that were slow themselves: an overloaded machine finds everyone late, and must not be taken for their accuser. */
-function lateMonitors(findings: readonly Omit<MonitorFinding, 'timed'>[]): Set<PartyId> {
-  const late = new Set<PartyId>();
-  for (const [monitor, own] of Map.groupBy(findings, (one) => one.monitor.id)) {
-    const shares = own.flatMap(({ audits }) => lateShare(audits) ?? []).sort((a, b) => a - b);
-    const median = shares[Math.floor((shares.length - 1) / 2)];
-    if (shares.length >= PROVIDERS_MIN && median! > LATE_SHARE_MAX) late.add(monitor);
-  }
-  return late;
+/** By the gateway's records. */
+function storedBytes({ open, parameters }: NetworkState): StoredBytes {
+  if (!bySecondRules(parameters)) return undefined;
+  return new Map(open?.observation?.providers.map((seen) => [seen.provider, seen.storedBytes]));
+}
+
+/**
+ * The monitor was slow itself: an overloaded machine finds everyone late, and must not be taken for their accuser. Providers count by what
+ * is stored there: with many that hold next to nothing and answer late, somebody could otherwise have nobody's lateness count.
+ */
+function isLate(own: readonly Omit<MonitorFinding, 'timed'>[], stored: StoredBytes): boolean {
+  const shares = own.flatMap(({ provider, audits }) => {
+    const share = lateShare(audits);
+    return share === undefined ? [] : [{ share, bytes: Math.max(1, stored?.get(provider) ?? 1) }];
+  });
+  if (shares.length < PROVIDERS_MIN) return false;
+  const weights = groupWeights(
+    shares.map(({ bytes }) => bytes),
+    PROVIDER_WEIGHT_MAX,
+  );
+  const late = weights.filter((_, index) => shares[index]!.share > LATE_SHARE_MAX);
+  return late.reduce((sum, weight) => sum + weight, 0) > 0.5 + 1e-9;
 }
 
 /** Of the audits in which the provider was reached, the share late or without an answer; undefined when it never was. */
@@ -97,24 +147,27 @@ export function reachedOf(audits: readonly AuditReport[]): readonly AuditReport[
 }
 
 /**
- * Verifies the evidence of the open era's reports bit by bit, so that `scoreEra` after it takes no long time at once: a signature takes a good
- * part of a millisecond, and a network of thousands has a hundred thousand. Changes no outcome.
+ * Verifies the evidence of the open era's reports on other threads, so that the score after it need not: a signature takes a tenth of a
+ * millisecond, and a network of thousands has two hundred thousand. Changes no outcome.
  * @param pause lets other work go on; called after each finding
  */
 export async function verifyEvidence(state: NetworkState, pause: () => Promise<unknown>): Promise<void> {
   for (const { monitor, report, assignment } of countedReports(state)) {
-    for (const [finding, targets] of assignedFindings(state, assignment, report.findings)) {
-      checkAudits(state, monitor, finding, targets);
+    const findings = assignedFindings(state, assignment, report.findings);
+    await forEachBounded(findings, ASIDE_MAX, async ([finding, targets]) => {
+      await checkAuditsAside(state, monitor, finding, targets);
       await pause();
-    }
+    });
   }
 }
 
-function countedReports(state: NetworkState): {
+interface CountedReport {
   readonly monitor: MonitorRecord;
   readonly report: VerifiedReport;
   readonly assignment: LoggedAssignment;
-}[] {
+}
+
+function countedReports(state: NetworkState): CountedReport[] {
   const assignments = new Map(
     (state.open?.assignments ?? []).map((assignment) => [assignment.monitor, assignment]),
   );
@@ -168,14 +221,51 @@ function checkAudits(
   finding: Finding,
   targets: readonly AuditTarget[],
 ): readonly AuditReport[] {
-  const known = checked.get(finding);
-  if (known?.targets === targets && known.beacon === beacon) return known.audits;
+  const known = knownAudits(finding, targets, beacon);
+  if (known !== undefined) return known;
   const challenge = { beacon, era, provider: finding.provider, monitor: monitor.id };
-  const audits = finding.audits.flatMap((audit) => {
-    const target = targets[audit.target];
-    if (target === undefined) return [];
-    return [{ ...checkAudit(challenge, target, audit), target: audit.target, claim: audit.outcome }];
-  });
+  const audits = givenAudits(finding, targets).map(([audit, target]) =>
+    reportOf(audit, checkAudit(challenge, target, audit)),
+  );
   checked.set(finding, { targets, beacon, audits });
   return audits;
+}
+
+async function checkAuditsAside(
+  { beacon, era }: NetworkState,
+  monitor: MonitorRecord,
+  finding: Finding,
+  targets: readonly AuditTarget[],
+): Promise<void> {
+  if (knownAudits(finding, targets, beacon) !== undefined) return;
+  const challenge = { beacon, era, provider: finding.provider, monitor: monitor.id };
+  const audits: AuditReport[] = [];
+  for (const [audit, target] of givenAudits(finding, targets)) {
+    audits.push(reportOf(audit, await checkAuditAside(challenge, target, audit)));
+  }
+  checked.set(finding, { targets, beacon, audits });
+}
+
+function knownAudits(
+  finding: Finding,
+  targets: readonly AuditTarget[],
+  beacon: string,
+): readonly AuditReport[] | undefined {
+  const known = checked.get(finding);
+  return known?.targets === targets && known.beacon === beacon ? known.audits : undefined;
+}
+
+/** What is said of targets that were never given says nothing. */
+function givenAudits(
+  { audits }: Finding,
+  targets: readonly AuditTarget[],
+): (readonly [Finding['audits'][number], AuditTarget])[] {
+  return audits.flatMap((audit) => {
+    const target = targets[audit.target];
+    return target === undefined ? [] : [[audit, target] as const];
+  });
+}
+
+function reportOf({ target, outcome }: Finding['audits'][number], audit: CheckedAudit): AuditReport {
+  return { ...audit, target, claim: outcome };
 }

@@ -1,5 +1,6 @@
 import type { PartyId } from '../network/identity.ts';
-import type { MonitorRecord } from './types.ts';
+import { bySecondRules, RULES } from './parameters.ts';
+import type { MonitorRecord, OracleParameters } from './types.ts';
 
 /** Monitors that may be one party. */
 export interface Group {
@@ -22,10 +23,15 @@ export function marksSince({
 
 /**
  * Independent groups: who shares an operator, a network prefix or an ASN with monitors that were there before joins their group, the earliest
- * where there are several, and brings to it the marks that were nobody's. No newcomer makes two groups one: whoever claims the marks of
- * others gets no further than into one of their groups. In order of name.
+ * where there are several, and brings to it the operator and the prefix that were nobody's. No newcomer makes two groups one: whoever claims
+ * the marks of others gets no further than into one of their groups. An ASN is shared by strangers, and so is a group's only by who founded
+ * it: a group does not reach for the customers of every hoster that one of it is with. In order of name.
+ * @param parameters by the first rules, an ASN was a group's as the other marks are
  */
-export function independentGroups(monitors: readonly Marks[]): Group[] {
+export function independentGroups(
+  monitors: readonly Marks[],
+  parameters: Pick<OracleParameters, 'rules'> = { rules: RULES },
+): Group[] {
   const groups: { readonly operators: string[]; readonly monitors: PartyId[] }[] = [];
   const owners = new Map<string, number>();
   const inOrder = [...monitors].sort((a, b) => marksSince(a) - marksSince(b) || order(a.id, b.id));
@@ -34,7 +40,10 @@ export function independentGroups(monitors: readonly Marks[]): Group[] {
     const known = marks.flatMap((mark) => owners.get(mark) ?? []);
     const at = known.length === 0 ? groups.push({ operators: [], monitors: [] }) - 1 : Math.min(...known);
     if (!owners.has(marks[0])) groups[at]!.operators.push(monitor.operator);
-    for (const mark of marks) if (!owners.has(mark)) owners.set(mark, at);
+    const isFounder = known.length === 0 || !bySecondRules(parameters);
+    for (const mark of isFounder ? marks : marks.slice(0, OWN_MARKS)) {
+      if (!owners.has(mark)) owners.set(mark, at);
+    }
     groups[at]!.monitors.push(monitor.id);
   }
   return groups
@@ -44,6 +53,9 @@ export function independentGroups(monitors: readonly Marks[]): Group[] {
     }))
     .sort((a, b) => order(a.name, b.name));
 }
+
+/** Operator and prefix. */
+const OWN_MARKS = 2;
 
 function marksOf({ operator, networkPrefix, asn }: Marks): [string, ...string[]] {
   return [`operator ${operator}`, `prefix ${networkPrefix}`, ...(asn === undefined ? [] : [`asn ${asn}`])];

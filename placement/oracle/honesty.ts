@@ -1,6 +1,9 @@
 import type { PartyId } from '../network/identity.ts';
 import type { ProviderId } from '../types.ts';
+import { answeredShare, answeringProviders } from './answered.ts';
 import type { EraFindings, MonitorFinding } from './findings.ts';
+import { bySecondRules } from './parameters.ts';
+import type { Stepwise } from './stepwise.ts';
 import { tidy } from './tidy.ts';
 import type { EraVerdict, MonitorRecord, MonitorVerdict, NetworkState, OracleParameters } from './types.ts';
 
@@ -10,25 +13,29 @@ const CANARIES_MIN = 10;
 const AGREEMENTS = 8;
 /** A monitor that got answers to this share of its probes, and no bad audit, says that a provider is good. */
 const GOOD_FROM = 0.9;
+/** Who has answers to less than this share of what it was given, two eras in a row, where others were answered, has not asked. */
+const ANSWERED_MIN = 0.5;
 
 /** Verdicts on all monitors that were active, in order of id. */
-export function judgeMonitors(
+export function* judgeMonitors(
   state: NetworkState,
   findings: EraFindings,
   verdicts: readonly Pick<EraVerdict, 'provider' | 'decision'>[],
-): MonitorVerdict[] {
+): Stepwise<MonitorVerdict[]> {
   const decisions = new Map(verdicts.map(({ provider, decision }) => [provider, decision]));
-  const agreements = agreementsOf(findings);
-  return findings.monitors.map((monitor) => {
+  const agreements = yield* agreementsOf(findings);
+  const answering = bySecondRules(state.parameters)
+    ? yield* answeringProviders(findings)
+    : new Set<ProviderId>();
+  const judged: MonitorVerdict[] = [];
+  for (const monitor of findings.monitors) {
     const report = state.open?.reports[monitor.id];
-    return judge(
-      monitor,
-      report,
-      workOf(findings, monitor.id, decisions),
-      agreements.get(monitor.id),
-      state.parameters,
-    );
-  });
+    const isMute = showsNoAnswers(monitor, answeredShare(findings, monitor.id, answering));
+    const unanswered = isMute ? answering : new Set<ProviderId>();
+    const work = yield* workOf(findings, monitor.id, { decisions, unanswered });
+    judged.push(judge(monitor, report, work, agreements.get(monitor.id), state.parameters));
+  }
+  return judged;
 }
 
 function judge(
@@ -92,14 +99,21 @@ interface Work {
 /**
  * What a monitor made of what it was given. A report that its evidence does not bear out is as bad as a wrong canary, and so is a canary that
  * it does not report at all, at a provider that was up, when it has left out most of what it was given: an honest one runs out of time at
- * a provider that is slow, or away at the wrong moment. An audit is done when the provider's signature shows it; that there was no answer is
- * accepted of a provider that was not decided 'up'.
+ * a provider that is slow, or away at the wrong moment. Where it is mute, that there was no answer is as bad. An audit is done when the
+ * provider's signature shows it; that there was no answer is accepted of a provider that was not decided 'up'.
+ * @param unanswered the providers that answered others and of whom a monitor that is mute has no answers
  */
-function workOf(
+function* workOf(
   { byMonitor, given }: EraFindings,
   monitor: PartyId,
-  decisions: ReadonlyMap<ProviderId, EraVerdict['decision']>,
-): Work {
+  {
+    decisions,
+    unanswered,
+  }: {
+    readonly decisions: ReadonlyMap<ProviderId, EraVerdict['decision']>;
+    readonly unanswered: ReadonlySet<ProviderId>;
+  },
+): Stepwise<Work> {
   const findings = new Map(byMonitor.get(monitor)?.map((finding) => [finding.provider, finding]));
   const canaries: boolean[] = [];
   let [asked, done] = [0, 0];
@@ -112,12 +126,19 @@ function workOf(
       const audit = audits.get(place);
       asked++;
       if (audit !== undefined && !audit.false && (audit.signed || decision !== 'up')) done++;
-      const skipped = isIdle && audit === undefined && target.canary !== undefined && decision === 'up';
+      const isLeftOut = (isIdle && audit === undefined) || (unanswered.has(provider) && !audit?.signed);
+      const skipped = isLeftOut && target.canary !== undefined && decision === 'up';
       const right = audit?.canary ?? (audit?.false || skipped ? false : undefined);
       if (right !== undefined) canaries.push(right);
     }
+    yield;
   }
   return { canaries, share: asked === 0 ? undefined : tidy(done / asked) };
+}
+
+/** It calls silent or away what answers others, and did so in the era before: once may be an accident. */
+function showsNoAnswers({ last }: MonitorRecord, share: number | undefined): boolean {
+  return share !== undefined && share < ANSWERED_MIN && (last?.work ?? 1) < ANSWERED_MIN;
 }
 
 /** Of what it was given at providers that were up, more than half is not in its report. */
@@ -137,14 +158,22 @@ function leavesOutMost(
  * the shared provider) − P(match on two different ones). Saying the same of all earns exactly 0, whatever it is. Nobody is judged by an era
  * in which the others said the same of all providers.
  */
-function agreementsOf({ monitors, groups, byMonitor }: EraFindings): Map<PartyId, number> {
-  const signals = new Map(monitors.map(({ id }) => [id, signalsOf(byMonitor.get(id) ?? [])]));
+function* agreementsOf({ monitors, groups, byMonitor }: EraFindings): Stepwise<Map<PartyId, number>> {
+  const signals = new Map<PartyId, Signals>();
+  for (const { id } of monitors) {
+    signals.set(id, signalsOf(byMonitor.get(id) ?? []));
+    yield;
+  }
   const groupOf = new Map(groups.flatMap((group) => group.monitors.map((id) => [id, group.name] as const)));
   const agreements = new Map<PartyId, number>();
   for (const { id } of monitors) {
-    const scores = monitors
-      .filter((peer) => groupOf.get(peer.id) !== groupOf.get(id))
-      .flatMap((peer) => agreement(signals.get(id)!, signals.get(peer.id)!) ?? []);
+    const scores: number[] = [];
+    for (const peer of monitors) {
+      if (groupOf.get(peer.id) === groupOf.get(id)) continue;
+      const score = agreement(signals.get(id)!, signals.get(peer.id)!);
+      if (score !== undefined) scores.push(score);
+      yield;
+    }
     if (scores.length > 0) {
       agreements.set(id, tidy(scores.reduce((sum, score) => sum + score, 0) / scores.length));
     }
@@ -170,15 +199,16 @@ function signalsOf(findings: readonly MonitorFinding[]): Signals {
 
 /** @returns undefined where they share fewer than two providers, or the peer says the same of all */
 function agreement(mine: Signals, peer: Signals): number | undefined {
-  const shared = [...mine].flatMap(([provider, good]) => {
-    const other = peer.get(provider);
-    return other === undefined ? [] : [{ good, other }];
-  });
-  const count = shared.length;
-  const good = shared.filter((pair) => pair.good).length;
-  const others = shared.filter((pair) => pair.other).length;
+  let [count, good, others, matches] = [0, 0, 0, 0];
+  for (const [provider, isGood] of mine) {
+    const isOther = peer.get(provider);
+    if (isOther === undefined) continue;
+    count++;
+    if (isGood) good++;
+    if (isOther) others++;
+    if (isGood === isOther) matches++;
+  }
   if (count < 2 || others === 0 || others === count) return undefined;
-  const matches = shared.filter((pair) => pair.good === pair.other).length;
   // Matches over all pairs of providers; those on different ones are what is left without the shared.
   const all = good * others + (count - good) * (count - others);
   return (matches * count - all) / (count * (count - 1));

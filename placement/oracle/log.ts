@@ -1,8 +1,11 @@
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { NetworkError } from '../network/errors.ts';
+import { jsonPieces } from './jsonPieces.ts';
 import { chainLine, START, TamperedError } from './logLine.ts';
 import { HEAD_FILE, readHead, readLines, segmentName, segmentsOf, type Segment } from './logReader.ts';
+import { inTurns, type Stepwise } from './stepwise.ts';
 import type { EventLog, LoggedRecord, LogHead, LogRecord } from './types.ts';
 
 export interface EventLogOptions {
@@ -13,6 +16,8 @@ export interface EventLogOptions {
 }
 
 const SEGMENT_BYTES = 64 * 1024 * 1024;
+/** Text that is encoded at a time, and bytes that are worth a write of their own. */
+const PIECE_LENGTH = 64 * 1024;
 /** Of the head file, always: it is written over in place, within one sector. */
 const HEAD_BYTES = 128;
 
@@ -85,8 +90,7 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 interface Pending {
-  readonly bytes: Buffer;
-  readonly head: LogHead;
+  readonly record: LogRecord;
   readonly resolve: (head: LogHead) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -109,8 +113,7 @@ class SegmentedLog implements EventLog {
   readonly #headFile: FileHandle;
   #file: FileHandle;
   #size: number;
-  /** Last record that was given a place, and last one that is durable. */
-  #last: LogHead;
+  /** Last record that is durable. */
   #head: LogHead;
   #pending: Pending[] = [];
   #writing: Promise<void> | undefined;
@@ -123,16 +126,13 @@ class SegmentedLog implements EventLog {
     this.#file = file;
     this.#size = size;
     this.#headFile = headFile;
-    this.#last = last;
     this.#head = last;
   }
 
   append(record: LogRecord): Promise<LogHead> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    const { bytes, head } = chainLine(this.#last, JSON.stringify(record));
-    this.#last = head;
     return new Promise((resolve, reject) => {
-      this.#pending.push({ bytes, head, resolve, reject });
+      this.#pending.push({ record, resolve, reject });
       this.#writing ??= this.#writeAll();
     });
   }
@@ -166,27 +166,38 @@ class SegmentedLog implements EventLog {
       const batch = this.#pending;
       this.#pending = [];
       try {
-        await this.#write(batch);
+        const heads = await this.#write(batch);
+        for (const [at, { resolve }] of batch.entries()) resolve(heads[at]!);
       } catch (error) {
         this.#fail(error, batch);
         break;
       }
-      for (const { head, resolve } of batch) resolve(head);
     }
     this.#writing = undefined;
   }
 
-  async #write(batch: readonly Pending[]): Promise<void> {
-    if (this.#size >= this.#limit) await this.#roll(batch[0]!.head.sequence);
-    const bytes = Buffer.concat(batch.map((pending) => pending.bytes));
-    await this.#file.appendFile(bytes);
-    this.#size += bytes.length;
+  /** Returns the heads after each of them. */
+  async #write(batch: readonly Pending[]): Promise<readonly LogHead[]> {
+    const heads: LogHead[] = [];
+    const parts: Buffer[] = [];
+    let head = this.#head;
+    for (const { record } of batch) {
+      const line = chainLine(head, await inTurns(encoded(record), () => turn()));
+      ({ head } = line);
+      heads.push(head);
+      parts.push(...line.parts);
+    }
+    if (this.#size >= this.#limit) await this.#roll(heads[0]!.sequence);
+    for (const bytes of gathered(parts)) {
+      await this.#file.appendFile(bytes);
+      this.#size += bytes.length;
+    }
     await this.#sync(this.#file);
     // The head goes last: a crash before it leaves records that nobody was told of, never a head without its records.
-    const head = batch.at(-1)!.head;
     await writeHead(this.#headFile, head);
     await this.#sync(this.#headFile);
     this.#head = head;
+    return heads;
   }
 
   async #roll(first: number): Promise<void> {
@@ -211,4 +222,34 @@ class SegmentedLog implements EventLog {
     for (const { reject } of [...batch, ...this.#pending]) reject(failure);
     this.#pending = [];
   }
+}
+
+/** A record's JSON, a piece of PIECE_LENGTH at a time. */
+function* encoded(record: LogRecord): Stepwise<Buffer[]> {
+  const pieces: Buffer[] = [];
+  let text = '';
+  for (const piece of jsonPieces(record)) {
+    text += piece;
+    if (text.length < PIECE_LENGTH) continue;
+    pieces.push(Buffer.from(text));
+    text = '';
+    yield;
+  }
+  pieces.push(Buffer.from(text));
+  return pieces;
+}
+
+/** The same bytes in fewer writes: short ones are put together, long ones are not copied once more. */
+function* gathered(parts: readonly Buffer[]): Generator<Buffer, void, undefined> {
+  let short: Buffer[] = [];
+  for (const part of parts) {
+    if (part.length < PIECE_LENGTH) {
+      short.push(part);
+      continue;
+    }
+    yield Buffer.concat(short);
+    yield part;
+    short = [];
+  }
+  yield Buffer.concat(short);
 }

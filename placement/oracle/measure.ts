@@ -3,6 +3,7 @@ import { committeeMedian, outliers, type Vote } from './aggregate.ts';
 import type { AuditReport, MonitorFinding } from './findings.ts';
 import type { GroupFinding } from './groupFinding.ts';
 import { groupWeights } from './groups.ts';
+import { bySecondRules } from './parameters.ts';
 import type { EraVerdict, OracleParameters } from './types.ts';
 
 /** A committee's p50s within this many ms of each other agree, however fast the provider is. */
@@ -33,7 +34,7 @@ export interface Measurement {
   readonly locationRefuted: boolean;
 }
 
-type Medians = Pick<OracleParameters, 'groupsMin' | 'groupWeightMax'>;
+type Medians = Pick<OracleParameters, 'groupsMin' | 'groupWeightMax' | 'rules'>;
 
 export function measure(
   groups: readonly GroupFinding[],
@@ -136,14 +137,16 @@ function countAudits(audits: readonly AuditReport[]): EraVerdict['audits'] {
   };
 }
 
+/** Refuted by more than half of all groups that report, and not only of those that say where they stand: to say it is up to them. */
 function judgeLocation(
   groups: readonly GroupFinding[],
-  { groupsMin }: Medians,
+  parameters: Medians,
 ): Pick<Measurement, 'locationRefuted' | 'locationRefutedBy'> {
   const located = groups.filter((group) => group.located).length;
+  const voters = bySecondRules(parameters) ? groups.length : located;
   const refuting = groups.filter(({ refuted }) => refuted);
   return {
     locationRefutedBy: groups.flatMap(({ locationRefutedBy }) => locationRefutedBy),
-    locationRefuted: located >= groupsMin && 2 * refuting.length > located,
+    locationRefuted: located >= parameters.groupsMin && 2 * refuting.length > voters,
   };
 }

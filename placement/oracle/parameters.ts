@@ -6,10 +6,22 @@ const MEGABYTE = 1_000_000;
 const HOUR_MS = 3_600_000;
 
 /**
+ * The newest rules. A log says which of them its eras were decided by, so that a replay decides each as it was decided then; 2 since
+ * docs/decisions/0011.
+ */
+export const RULES = 2;
+
+/** Are eras with these parameters decided by the second rules? */
+export function bySecondRules({ rules = 1 }: Pick<OracleParameters, 'rules'>): boolean {
+  return rules >= 2;
+}
+
+/**
  * Times and targets by class are ours: an SSD answers a 16 KiB read in well under a millisecond and a disk in about ten, the rest is for
  * a loaded machine; beyond them, fetching a leaf elsewhere to answer a challenge no longer fits.
  */
 export const ORACLE_DEFAULTS: OracleParameters = {
+  rules: RULES,
   eraMs: HOUR_MS,
   challenges: 20,
   canaryShare: 0.1,
@@ -43,6 +55,10 @@ export function checkParameters(parameters: OracleParameters): void {
     'halfLifeMs.placement': halfLifeMs.placement,
     'halfLifeMs.settlement': halfLifeMs.settlement,
   };
+  const { rules = 1 } = parameters;
+  if (!Number.isInteger(rules) || rules < 1 || rules > RULES) {
+    throw new NetworkError('BadMessage', `this release knows the oracle's rules 1 to ${RULES}, not ${rules}`);
+  }
   const counts = {
     challenges: parameters.challenges,
     groupsMin: parameters.groupsMin,

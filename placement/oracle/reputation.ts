@@ -38,6 +38,20 @@ export interface Integrity {
   readonly silent: number | undefined;
 }
 
+/** Signed evidence shows that data is lost or wrong: what disqualifies, also of one that is leaving and is not disqualified any more. */
+export function hasLostData({
+  alpha,
+  beta,
+  failures,
+}: Pick<Evidence, 'alpha' | 'beta' | 'failures'>): boolean {
+  return failures >= FAILURES_MIN && meanOf({ alpha, beta }) <= INTEGRITY_MIN;
+}
+
+/** By a uniform prior. */
+function meanOf({ alpha, beta }: Pair): number {
+  return tidy((alpha + 1) / (alpha + beta + 2));
+}
+
 export type Evidence = Pick<Reputation, 'alpha' | 'beta' | 'audits' | 'failures' | 'timely'>;
 
 /** Time since the last close, and the half-life of what fades with time. */
@@ -84,30 +98,30 @@ export function integrityOf(
   { vetting }: Pick<OracleParameters, 'vetting'>,
 ): Integrity {
   const { failures, timely } = reputation;
+  const mean = meanOf(reputation);
   const audits = reputation.audits + failures;
   const proven = judge(reputation, audits, Math.max(vetting.audits, AUDITS_MIN));
-  const mean = tidy((reputation.alpha + 1) / (reputation.alpha + reputation.beta + 2));
   // The committee's word can only take.
   const doubts = [timely, silent === undefined ? 1 : 1 - silent].filter((value) => value < 1);
   const known = [proven.value, ...doubts].filter((value) => value !== undefined);
   return {
     value: known.length === 0 ? undefined : Math.min(...known),
     broken: reputation.vetted && proven.low,
-    disqualifying: failures >= FAILURES_MIN && mean <= INTEGRITY_MIN,
+    disqualifying: hasLostData(reputation),
     mean,
     timely,
     silent,
   };
 }
 
-/** By a uniform prior. Few audits are judged by their mean, and conclude nothing. */
+/** Few audits are judged by their mean, and conclude nothing. */
 function judge(
-  { alpha, beta }: Pair,
+  pair: Pair,
   audits: number,
   auditsMin: number,
 ): { readonly value: number | undefined; readonly low: boolean } {
   if (audits <= 0) return { value: undefined, low: false };
-  if (audits < auditsMin) return { value: tidy((alpha + 1) / (alpha + beta + 2)), low: false };
-  const bound = tidy(betaQuantile(CREDIBILITY, alpha + 1, beta + 1));
+  if (audits < auditsMin) return { value: meanOf(pair), low: false };
+  const bound = tidy(betaQuantile(CREDIBILITY, pair.alpha + 1, pair.beta + 1));
   return { value: bound, low: bound <= INTEGRITY_MIN };
 }

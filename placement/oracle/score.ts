@@ -11,6 +11,7 @@ import { reasonOf } from './reason.ts';
 import { addAudits, integrityOf, type Integrity } from './reputation.ts';
 import { fadeSilence, rememberSilence, silentShare } from './silence.ts';
 import { nextStanding } from './standing.ts';
+import { atOnce, type Stepwise } from './stepwise.ts';
 import { tidy } from './tidy.ts';
 import type {
   EraOutcome,
@@ -31,27 +32,31 @@ const ERAS_MAX = 2;
  * @throws NetworkError 'Conflict' when no era is open
  */
 export function scoreEra(state: NetworkState, closedAt: number): EraOutcome {
+  return atOnce(scoreEraStepwise(state, closedAt));
+}
+
+/** The same, a provider or less at a time: a network of thousands takes seconds, and requests have to be answered in between. */
+export function* scoreEraStepwise(state: NetworkState, closedAt: number): Stepwise<EraOutcome> {
   if (state.open === undefined) throw new NetworkError('Conflict', 'no era is open');
-  const findings = eraFindings(state);
+  const findings = yield* eraFindings(state);
   const elapsedMs = Math.min(
     Math.max(0, closedAt - (state.closedAt ?? state.open.openedAt)),
     ERAS_MAX * state.parameters.eraMs,
   );
   const observed = byProvider(state.open.observation);
   const formerly = byProvider(state.observation);
-  const providers = Object.values(state.providers)
+  const close = { parameters: state.parameters, closedAt, elapsedMs };
+  const serving = Object.values(state.providers)
     .filter((provider) => provider.state !== 'applied' && provider.state !== 'gone')
-    .sort((a, b) => order(a.id, b.id))
-    .map((provider) => {
-      const seen = { observed: observed.get(provider.id), formerly: formerly.get(provider.id) };
-      return judgeProvider(provider, findings, seen, { parameters: state.parameters, closedAt, elapsedMs });
-    });
-  return {
-    era: state.open.era,
-    beacon: state.beacon,
-    providers,
-    monitors: judgeMonitors(state, findings, providers),
-  };
+    .sort((a, b) => order(a.id, b.id));
+  const providers: EraVerdict[] = [];
+  for (const provider of serving) {
+    const seen = { observed: observed.get(provider.id), formerly: formerly.get(provider.id) };
+    providers.push(judgeProvider(provider, findings, seen, close));
+    yield;
+  }
+  const monitors = yield* judgeMonitors(state, findings, providers);
+  return { era: state.open.era, beacon: state.beacon, providers, monitors };
 }
 
 type Observed = Observation['providers'][number];

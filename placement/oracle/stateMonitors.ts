@@ -77,10 +77,12 @@ export function commandMonitor(
 ): NetworkState {
   const monitor = monitorOf(state, id);
   if (command === 'remove') {
-    if (monitor.state === 'removed') throw new NetworkError('Conflict', `monitor ${id} is removed already`);
+    if (monitor.state === 'removed')
+      throw new NetworkError('Conflict', `HyperNode ${id} is removed already; possible now: approve`);
     return withMonitor(state, { ...monitor, state: 'removed', reason: 'removed by the operator' });
   }
-  if (monitor.state === 'active') throw new NetworkError('Conflict', `monitor ${id} is active already`);
+  if (monitor.state === 'active')
+    throw new NetworkError('Conflict', `HyperNode ${id} is active already; possible now: remove`);
   return withMonitor(state, {
     ...monitor,
     marksSince: at,

@@ -96,9 +96,7 @@ export function commandProvider(
 ): NetworkState {
   const provider = providerOf(state, id);
   const next = TRANSITIONS[provider.state][command];
-  if (next === undefined) {
-    throw new NetworkError('Conflict', `provider ${id} is ${provider.state}: it cannot ${command}`);
-  }
+  if (next === undefined) throw new NetworkError('Conflict', impossible(provider, command));
   if (provider.state === 'gone') checkEndpoint(state, id, provider.description.endpoint);
   return withProvider(state, {
     ...provider,
@@ -113,6 +111,18 @@ export function commandProvider(
     stateSince: at,
     reason: provider.state === 'applied' && next === 'gone' ? 'refused by the operator' : REASONS[command],
   });
+}
+
+/** For the operator: where it stands, and what can be done there instead. */
+function impossible({ id, state }: ProviderRecord, command: ProviderCommand): string {
+  const asked =
+    command === 'approve' ? 'only an applicant can be approved' : `${command} is not possible in this state`;
+  const others = Object.keys(TRANSITIONS[state]).filter((other) => other !== 'gone');
+  const instead =
+    others.length > 0
+      ? `possible now: ${others.join(', ')}`
+      : 'it is gone once its shards are moved away, and can be readmitted then';
+  return `provider ${id} is ${state}: ${asked}; ${instead}`;
 }
 
 function newcomer(

@@ -15,6 +15,8 @@ import type { PartyId } from '../network/identity.ts';
 
 /** All that can be set; part of the log's first record, so that a replay needs nothing else. Every default is one of providers-and-sla.md. */
 export interface OracleParameters {
+  /** Which rules decide an era: those of RULES (parameters.ts), or earlier ones for the eras of an older log. Absent: the first. */
+  readonly rules?: number;
   /** Milliseconds of an era: 3 600 000. */
   readonly eraMs: number;
   /** Challenges per provider and era, of all monitors together: 20. */

@@ -248,6 +248,7 @@ export class RegisteredProvider {
       endpoint: this.#endpoint,
       domain: this.#domain,
       state: this.#state(),
+      ...(!this.#isReachable && { reachable: false as const }),
       ...(score !== undefined && { score }),
       ...this.#space,
     };

@@ -27,7 +27,7 @@ export interface Classification {
   readonly lost: readonly number[];
   /** Shards to be moved to other domains, where that can be done: one domain has more of the chunk than it may. */
   readonly clumped: readonly number[];
-  /** Unreachable shards that are given time to come back. */
+  /** Shards that are given time: unreachable ones to come back, and those that can be read at a suspended provider, until it is evacuated. */
   readonly waiting: readonly number[];
   /** 'spread': nothing is lost, but there are clumped shards. 'wait': nothing but waiting shards. 'unreadable': fewer than k shards can be read whole. */
   readonly action: RepairAction;
@@ -78,14 +78,21 @@ export function classify(
   const healthy = readable.length - moving.length - clumped.length;
   const remaining = healthy - record.profile.data;
   const unread = indexes.filter((index) => health[index] !== 'healthy');
-  const waiting = unread.filter((index) => {
+  const isSuspended = (index: number) => {
+    const id = record.shards[index]?.provider;
+    return id !== undefined && !options.leaving?.has(id) && providers.get(id)?.info.state === 'suspended';
+  };
+  // It counts for nothing, but it is there: a region that is back is suspended for a day yet, and evacuation moves what has to be moved.
+  const suspended = moving.filter(isSuspended);
+  const resting = healthy + suspended.length > record.profile.data ? suspended : [];
+  const absent = unread.filter((index) => {
     if (health[index] !== 'unreachable' || remaining < 1) return false;
-    const host = record.shards[index] && providers.get(record.shards[index].provider)?.info;
-    if (host === undefined || options.leaving?.has(host.id)) return false;
     // A suspended one is as likely to come back as one that the oracle has not judged yet.
-    return (stays(host) || host.state === 'suspended') && (options.mayReturn?.(host.id) ?? false);
+    const isExpected = hostOf(index) !== undefined || isSuspended(index);
+    return isExpected && (options.mayReturn?.(record.shards[index]!.provider) ?? false);
   });
-  const lost = [...unread.filter((index) => !waiting.includes(index)), ...moving];
+  const waiting = [...absent, ...resting];
+  const lost = [...unread, ...moving].filter((index) => !waiting.includes(index));
   let action: RepairAction = waiting.length > 0 ? 'wait' : 'none';
   if (clumped.length > 0) action = 'spread';
   if (lost.length > 0) action = 'repair';

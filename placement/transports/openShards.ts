@@ -1,4 +1,5 @@
 import { createHasher, createProver, LEAF_BYTES, type Prover } from '#erasure';
+import { freeMemory } from '../freeMemory.ts';
 import { closeQuietly, openStored, readAt } from './fileCalls.ts';
 import { decodeTail, leafRange, leavesBytes, shardLengthOf, TRAILER_BYTES } from './shardFile.ts';
 import { TransportError, type ShardSeal, type ShardSlice } from '../types.ts';
@@ -47,7 +48,7 @@ export class OpenShard {
     const bytes = await readAt(this.#fd, range.start, range.end - range.start);
     if (bytes.length < range.end - range.start)
       throw new TransportError('Corrupt', 'the file has become shorter');
-    return { first, bytes, proof: this.#prover.proof(first, count) };
+    return { first, bytes, proof: this.#prover.proof(first, count), release: () => freeMemory(bytes) };
   }
 
   /** True when the bytes in the file have the root that its trailer names. */

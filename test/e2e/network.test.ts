@@ -165,10 +165,11 @@ describe('an honest network', () => {
     const replayed = JSON.parse((await network.server.command('oracle', 'replay', '--json')).stdout) as {
       agree: boolean;
       eras: number;
-      state: { providers: Record<string, { placementScore: number; state: string }> };
+      providers: Record<string, { placementScore: number; state: string }>;
     };
     expect(replayed.agree).toBe(true);
     expect(replayed.eras).toBeGreaterThan(3);
+    expect(Object.keys(replayed.providers)).toHaveLength(12);
     const ledger = JSON.parse((await network.server.command('ledger', 'verify', '--json')).stdout) as {
       agree: boolean;
       eras: number;

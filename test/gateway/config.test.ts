@@ -51,6 +51,10 @@ describe('readConfig', () => {
     [{ SHARDWAY_PROVIDERS: '/a,,/b' }, /SHARDWAY_PROVIDERS/],
     [{ SHARDWAY_LOG_LEVEL: 'loud' }, /SHARDWAY_LOG_LEVEL/],
     [{ SHARDWAY_UPLOAD_MEMORY: '1' }, /SHARDWAY_UPLOAD_MEMORY/],
+    [{ SHARDWAY_WORKERS: '0' }, /SHARDWAY_WORKERS/],
+    [{ SHARDWAY_WORKERS: 'many' }, /SHARDWAY_WORKERS/],
+    [{ SHARDWAY_WORKERS: '257' }, /SHARDWAY_WORKERS/],
+    [{ SHARDWAY_WORKERS: '2', SHARDWAY_METADATA: 'memory' }, /SHARDWAY_WORKERS/],
   ])('refuses %j with the setting named', (environment, message) => {
     expect(() => readConfig({}, environment)).toThrow(ConfigError);
     expect(() => readConfig({}, environment)).toThrow(message);

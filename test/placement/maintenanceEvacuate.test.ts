@@ -310,12 +310,12 @@ describe('in the background', () => {
     expect(await providersToEvacuate(deps)).toEqual([leaving, suspended]);
     const keeper = maintenance({ scrubIntervalMs: 3_650 * DAY_MS });
     keeper.start();
-    while (evacuated.length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+    const done = (): Set<string> => new Set(evacuated.map(({ provider }) => provider));
+    // In a clock that waits for nobody the first may be looked at again before the second is done.
+    while (done().size < 2) await new Promise((resolve) => setTimeout(resolve, 2));
     await keeper.stop();
-    expect(new Set(evacuated.slice(0, 2).map(({ provider }) => provider))).toEqual(
-      new Set([leaving, suspended]),
-    );
-    expect(evacuated.slice(0, 2).every(({ emptied }) => emptied)).toBe(true);
+    expect(done()).toEqual(new Set([leaving, suspended]));
+    expect(evacuated.every(({ emptied }) => emptied)).toBe(true);
     await expectAllWhole(records);
     await expectEmptied();
     cluster.setState(suspended!, 'active');

@@ -75,9 +75,11 @@ function oracle({ profile, shards }: { profile: ChunkRecord['profile']; shards: 
   const stays = ({ state }: Shard) => state === 'vetting' || state === 'active' || state === 'degraded';
   let readable = 0;
   let redundant = 0;
+  let doubted = 0;
   for (const each of shards) {
     if (each.health === 'healthy') readable += 1;
     if (each.health === 'healthy' && stays(each)) redundant += 1;
+    if (each.health === 'healthy' && each.state === 'suspended') doubted += 1;
   }
   const rebuild = new Set<number>();
   const wait = new Set<number>();
@@ -88,7 +90,9 @@ function oracle({ profile, shards }: { profile: ChunkRecord['profile']; shards: 
       (stays(each) || each.state === 'suspended') &&
       each.mayReturn &&
       redundant > profile.data;
-    if (patient) wait.add(index);
+    const rests =
+      each.health === 'healthy' && each.state === 'suspended' && redundant + doubted > profile.data;
+    if (patient || rests) wait.add(index);
     else rebuild.add(index);
   }
   let action = 'none';
@@ -137,6 +141,44 @@ describe('classify', () => {
         expect(moves).toEqual([...moves].sort((a, b) => Number(a) - Number(b)));
       }),
     );
+  });
+
+  test('a region that goes dark and comes back sets off no repair where a shard is to spare, however long it stays suspended', () => {
+    const profile = { data: 10, parity: 6 };
+    const actions = (
+      dark: number,
+      health: ShardHealth,
+      state: ProviderState,
+      leaving?: ReadonlySet<string>,
+    ) => {
+      const shards = Array.from({ length: 16 }, (_, index): Shard => {
+        const isDark = index < dark;
+        return { health: isDark ? health : 'healthy', state: isDark ? state : 'active', mayReturn: true };
+      });
+      const { record, providers, mayReturn } = stage({ profile, shards });
+      const given = shards.map((each) => each.health);
+      const { action, lost, healthy } = classify(record, given, providers, {
+        mayReturn,
+        ...(leaving && { leaving }),
+      });
+      return { action, lost: lost.length, healthy };
+    };
+    // Off, and not judged yet; judged; back, and still suspended; trusted again.
+    expect(actions(5, 'unreachable', 'active')).toEqual({ action: 'wait', lost: 0, healthy: 11 });
+    expect(actions(5, 'unreachable', 'suspended')).toEqual({ action: 'wait', lost: 0, healthy: 11 });
+    expect(actions(5, 'healthy', 'suspended')).toEqual({ action: 'wait', lost: 0, healthy: 11 });
+    expect(actions(5, 'healthy', 'active')).toEqual({ action: 'none', lost: 0, healthy: 16 });
+    // Without a spare shard nothing out of reach is waited for; what can be read is one.
+    expect(actions(6, 'unreachable', 'suspended')).toEqual({ action: 'repair', lost: 6, healthy: 10 });
+    expect(actions(6, 'healthy', 'suspended')).toEqual({ action: 'wait', lost: 0, healthy: 10 });
+    // After two days its providers are evacuated, one by one.
+    expect(actions(5, 'healthy', 'suspended', new Set(['p2']))).toEqual({
+      action: 'repair',
+      lost: 1,
+      healthy: 11,
+    });
+    // Whoever was sent away is no region that is back.
+    expect(actions(5, 'healthy', 'disqualified')).toEqual({ action: 'repair', lost: 5, healthy: 11 });
   });
 
   test('shards that one domain has too many of count as lost, and so do those at a provider that is to be rid of them', () => {

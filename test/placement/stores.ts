@@ -115,7 +115,10 @@ export async function readAll(
   length = record.length - offset,
 ): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of store.read(record, offset, length)) pieces.push(piece);
+  for await (const piece of store.read(record, offset, length)) {
+    // A piece is good until the next is asked for.
+    pieces.push(Uint8Array.from(piece));
+  }
   return Buffer.concat(pieces);
 }
 

@@ -40,7 +40,10 @@ export class MemoryChunkStore implements ChunkStore {
       await Promise.resolve();
       if (!this.stored.has(chunk.id))
         throw new PlacementError('ChunkUnreadable', `chunk ${chunk.id} is gone`);
-      yield Uint8Array.from(bytes.subarray(at, Math.min(at + PIECE, offset + length)));
+      const piece = Uint8Array.from(bytes.subarray(at, Math.min(at + PIECE, offset + length)));
+      yield piece;
+      // It was good until now.
+      piece.fill(0xee);
     }
   }
 

@@ -19,6 +19,7 @@ export const getObject: S3Operation = {
         status: selection.status,
         headers: [...objectHeaders(opened.info, request.query), ...selection.headers],
         body: end > start ? opened.stream(start, end, request.signal) : NO_BYTES,
+        release: (piece) => opened.release(piece),
         done: () => opened.close(),
       };
     } catch (error) {

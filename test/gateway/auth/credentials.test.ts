@@ -3,6 +3,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { accountAuthorizer } from '../../../gateway/auth/authorizer.ts';
 import { openCredentialStore } from '../../../gateway/auth/credentials.ts';
@@ -68,6 +69,34 @@ describe('access keys', () => {
       enabled: true,
       root: false,
     });
+  });
+
+  test('security: what another process creates, disables and removes counts here soon, and is not undone from here', async () => {
+    const [one, two] = [await openStore(), await openStore()];
+    const pair = await one.create('one');
+    const soon = async (isThere: boolean): Promise<void> => {
+      while (((await two.find(pair.accessKey)) !== undefined) !== isThere) await sleep(20);
+    };
+    await soon(true);
+    await one.setEnabled(pair.accessKey, false);
+    await soon(false);
+    await one.setEnabled(pair.accessKey, true);
+    await soon(true);
+    // The second knows nothing yet of what the first does here.
+    await one.remove(pair.accessKey);
+    const other = await two.create('two');
+    await one.refresh();
+    expect(one.list().map(({ accessKey }) => accessKey)).toEqual([root.accessKey, other.accessKey]);
+    expect(await two.find(pair.accessKey)).toBeUndefined();
+  });
+
+  test('security: a file that cannot be read any more lets nobody in but root', async () => {
+    const store = await openStore();
+    const pair = await store.create('one');
+    await writeFile(path, 'no JSON');
+    await expect(store.refresh()).rejects.toMatchObject({ kind: 'UnreadableFile' });
+    await expect(store.find(pair.accessKey)).rejects.toMatchObject({ kind: 'UnreadableFile' });
+    expect(await store.find(root.accessKey)).toBeDefined();
   });
 
   test('security: a disabled key is not found, nor a removed one, also after a restart', async () => {

@@ -60,7 +60,12 @@ export async function adminOf(network: NetworkOperator): Promise<string> {
   const operator: Operator = {
     ready: () => true,
     network: () => network,
-    status: async () => ({ version: '1', providers: [] }) as unknown as GatewayStatus,
+    status: async () =>
+      ({
+        version: '1',
+        providers: [],
+        metadataDurability: { state: 'strong', reasons: [], reachable: true },
+      }) as unknown as GatewayStatus,
     jobs: {},
     keys: {
       list: () => [],

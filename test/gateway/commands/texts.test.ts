@@ -30,6 +30,7 @@ const STATUS: GatewayStatus = {
   region: 'us-east-1',
   profile: '4+2',
   metadata: 'lmdb',
+  metadataDurability: { state: 'strong', reasons: [], reachable: true },
   buckets: 1,
   chunksAwaitingRepair: 0,
   providers: [PROVIDER],

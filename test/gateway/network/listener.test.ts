@@ -9,13 +9,13 @@ import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import * as z from 'zod';
 import { createNetworkServer } from '../../../gateway/network/listener.ts';
 import { NETWORK_LIMITS, type NetworkLimits } from '../../../gateway/network/types.ts';
 import { GatewayClient } from '../../../placement/network/gatewayClient.ts';
 import { createIdentity, partyId } from '../../../placement/network/identity.ts';
 import { joinProof } from '../../../placement/network/joinProof.ts';
 import { signStatement, type Signed } from '../../../placement/network/signed.ts';
+import { encodeSigned } from '../../../placement/provider/wire.ts';
 import { describeProvider, Monitor, Party, TestNetwork, until } from '../../placement/network/harness.ts';
 
 const ROUTES = ['providers', 'heartbeats', 'hypernodes', 'assignments', 'reports'];
@@ -58,16 +58,22 @@ describe('network listener', () => {
     return socket;
   }
 
-  function postReport({ kind, body, signer, signature }: Signed): Promise<Response> {
+  function postReport(
+    party: Party,
+    report = party.sign('report', {}),
+    intent = party.announce(report),
+  ): Promise<Response> {
+    const { kind, body, signer, signature } = report;
     const headers = { 'shardway-kind': kind, 'shardway-signer': signer, 'shardway-signature': signature };
-    return post('reports', body, headers);
+    return post('reports', body, { ...headers, 'shardway-intent': encodeSigned(intent) });
   }
 
   /** The head of a report that says it is long, and a little of it. */
-  function beginReport(signer: string, length = 16 * 1024 * 1024): Socket {
+  function beginReport(party: Party, intent = party.announce({ body: '{' })): Socket {
     const socket = dial();
+    const signer = party.identity.publicKey;
     socket.write(
-      `POST /network/v1/reports HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nshardway-kind: report\r\nshardway-signer: ${signer}\r\nshardway-signature: AA\r\ncontent-length: ${length}\r\n\r\n{`,
+      `POST /network/v1/reports HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nshardway-kind: report\r\nshardway-signer: ${signer}\r\nshardway-signature: AA\r\nshardway-intent: ${encodeSigned(intent)}\r\ncontent-length: ${16 * 1024 * 1024}\r\n\r\n{`,
     );
     return socket;
   }
@@ -196,9 +202,9 @@ describe('network listener', () => {
   test('only active monitors are listened to', async () => {
     const monitor = new Monitor(network);
     const report = monitor.sign('report', {});
-    expect(await refusal(await postReport(report))).toBe(404);
+    expect(await refusal(await postReport(monitor))).toBe(404);
     await monitor.register('m', { beaconTip: 'a'.repeat(64) });
-    expect(await refusal(await postReport(report))).toBe(403);
+    expect(await refusal(await postReport(monitor))).toBe(403);
     expect(await refusal(await post('reports', JSON.stringify(report)))).toBe(400);
     expect(
       await refusal(
@@ -247,33 +253,38 @@ describe('network listener', () => {
     const monitor = await activeMonitor('m');
     await until(() => network.service.state.open !== undefined);
     const report = await monitor.work();
-    expect((await postReport(report)).status).toBe(200);
+    expect((await postReport(monitor, report)).status).toBe(200);
     const client = new GatewayClient(url);
-    expect(await client.send('/network/v1/reports', report, z.strictObject({}))).toEqual({});
-    const stranger = client.send('/network/v1/reports', new Party(network).sign('report', {}), z.object({}));
-    await expect(stranger).rejects.toMatchObject({ kind: 'NotFound' });
+    await client.report(report, monitor.announce(report));
+    const stranger = new Party(network);
+    const theirs = stranger.sign('report', {});
+    await expect(client.report(theirs, stranger.announce(theirs))).rejects.toMatchObject({
+      kind: 'NotFound',
+    });
     await client.close();
   });
 
   test('a report is answered before it is read, unless its signer is an active monitor', async () => {
-    const stranger = beginReport(new Monitor(network).identity.publicKey);
+    const stranger = beginReport(new Monitor(network));
     expect(await received(stranger, /\}$/)).toMatch(/^HTTP\/1.1 404 /);
-    const nobody = beginReport('');
-    expect(await received(nobody, /\}$/)).toMatch(/^HTTP\/1.1 40[04] /);
+    const monitor = await activeMonitor('m');
+    await until(() => network.service.state.open !== undefined);
+    const unannounced = beginReport(monitor, monitor.sign('report', {}));
+    expect(await received(unannounced, /\}$/)).toMatch(/^HTTP\/1.1 400 /);
   });
 
   test('nothing is parsed whose signature does not hold', async () => {
-    const { identity } = await activeMonitor('m');
+    const monitor = await activeMonitor('m');
     await until(() => network.service.state.open !== undefined);
     const forged: Signed = {
       kind: 'report',
       body: '['.repeat(300_000),
-      signer: identity.publicKey,
+      signer: monitor.identity.publicKey,
       signature: signStatement(createIdentity(), 'report', {}).signature,
     };
     const parse = vi.spyOn(JSON, 'parse');
     try {
-      expect((await postReport(forged)).status).toBe(401);
+      expect((await postReport(monitor, forged)).status).toBe(401);
       expect(parse.mock.calls.every(([given]) => given.length < 10_000)).toBe(true);
     } finally {
       parse.mockRestore();
@@ -285,35 +296,37 @@ describe('network listener', () => {
     const [one, two, three] = [await activeMonitor('1'), await activeMonitor('2'), await activeMonitor('3')];
     await until(() => network.service.state.open !== undefined);
     const report = await three.work();
-    const held = beginReport(one.identity.publicKey);
-    await until(async () => (await postReport(one.sign('report', {}))).status === 503);
-    const other = beginReport(two.identity.publicKey);
-    await until(async () => (await postReport(two.sign('report', {}))).status === 503);
-    const waiting = postReport(report);
-    await until(async () => (await postReport(three.sign('report', {}))).status === 503);
+    const held = beginReport(one);
+    await until(async () => (await postReport(one)).status === 503);
+    const other = beginReport(two);
+    await until(async () => (await postReport(two)).status === 503);
+    const waiting = postReport(three, report);
+    await until(async () => (await postReport(three)).status === 503);
     held.destroy();
     expect((await waiting).status).toBe(200);
     other.destroy();
-    await until(async () => (await postReport(two.sign('report', {}))).status === 400);
+    await until(async () => (await postReport(two)).status === 400);
   });
 
   test('a report that waits too long is to come again, and leaves nothing behind', async () => {
     url = await listen({ reportsMax: 1, reportWaitMs: 50 });
     const [one, two] = [await activeMonitor('1'), await activeMonitor('2')];
-    const held = beginReport(one.identity.publicKey);
-    await until(async () => (await postReport(two.sign('report', {}))).status === 503);
+    await until(() => network.service.state.open !== undefined);
+    const held = beginReport(one);
+    await until(async () => (await postReport(two)).status === 503);
     held.destroy();
-    await until(async () => (await postReport(two.sign('report', {}))).status === 400);
+    await until(async () => (await postReport(two)).status === 400);
   });
 
   test('what a body says of its length takes no room from others', async () => {
     url = await listen({ addressBytesMax: 65_536, statementBytesMax: 65_536 });
-    const { identity } = await activeMonitor('m');
+    const monitor = await activeMonitor('m');
+    await until(() => network.service.state.open !== undefined);
     const head = 'POST /network/v1/heartbeats HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
     const waiting = Array.from({ length: 20 }, () => dial());
     for (const socket of waiting) socket.write(`${head}content-length: 65536\r\n\r\n{`);
-    for (let i = 0; i < 20; i++) beginReport(identity.publicKey);
-    await until(async () => (await postReport(new Monitor(network).sign('report', {}))).status === 404);
+    for (let i = 0; i < 20; i++) beginReport(monitor);
+    await until(async () => (await postReport(new Monitor(network))).status === 404);
     expect(await refusal(await post('heartbeats', '{}'))).toBe(400);
   });
 
@@ -337,8 +350,9 @@ describe('network listener', () => {
       statement: { ...statement, ...slow },
       lingerMs: 50,
     });
-    const { identity } = await activeMonitor('m');
-    const sockets = [dial(), beginReport(identity.publicKey)];
+    const monitor = await activeMonitor('m');
+    await until(() => network.service.state.open !== undefined);
+    const sockets = [dial(), beginReport(monitor)];
     sockets[0]!.write(
       'POST /network/v1/heartbeats HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{',
     );
@@ -352,7 +366,9 @@ describe('network listener', () => {
     url = await listen({ addressConnectionsMax: 4 });
     const known = new Agent({ keepAlive: true, maxSockets: 1 });
     const party = new Party(network);
+    const token = await network.service.createToken('hypernode', 1, 1);
     const registration = party.sign('register-hypernode', {
+      token: joinProof(token, party.id),
       operator: 'o',
       networkPrefix: 'p',
       beaconTip: 'a'.repeat(64),
@@ -401,7 +417,9 @@ describe('network listener', () => {
       return answer.headers['keep-alive'];
     };
     const chain = { operator: 'o', networkPrefix: 'p', beaconTip: 'a'.repeat(64) };
-    const registration = new Party(network).sign('register-hypernode', chain);
+    const party = new Party(network);
+    const token = joinProof(await network.service.createToken('hypernode', 1, 1), party.id);
+    const registration = party.sign('register-hypernode', { token, ...chain });
     expect(await kept('/network/v1/gateway')).toBe('timeout=5');
     await kept('/network/v1/hypernodes', JSON.stringify(registration));
     expect(await kept('/network/v1/gateway')).toBe('timeout=75');

@@ -9,6 +9,7 @@ import {
   heartbeatSchema,
   hyperNodeRegistrationSchema,
   providerRegistrationSchema,
+  reportIntentSchema,
   reportSchema,
   type Assignment,
   type EraNotice,
@@ -17,6 +18,7 @@ import {
   type Task,
 } from '../../../placement/network/messages.ts';
 import { openStatement, signStatement, type Signed } from '../../../placement/network/signed.ts';
+import { decodeSigned } from '../../../placement/provider/wire.ts';
 
 export const BEACON = 'be'.repeat(32);
 
@@ -60,6 +62,7 @@ export class TestGateway {
   forge: (assignment: Assignment) => Assignment = (assignment) => assignment;
   #era: { readonly era: number; readonly ms: number } | undefined;
   #assigned: Signed | undefined;
+  #announcedAt = 0;
   readonly #calls = new Map<string, number>();
   #waiting: (() => void)[] = [];
   readonly #server = createServer((request, response) => void this.#answer(request, response));
@@ -151,6 +154,7 @@ export class TestGateway {
       const refused = this.refuse.get(route);
       if (refused) throw new NetworkError(refused, `the test says ${refused}`);
       const statement = request.method === 'POST' ? statementOf(request, await textOf(request)) : undefined;
+      if (route === 'reports') this.#checkAnnounced(request, statement as Signed);
       send(response, 200, this.#handle(route, statement));
     } catch (error) {
       const { kind, message } = error as NetworkError;
@@ -210,6 +214,17 @@ export class TestGateway {
       }),
     );
     return this.#assigned;
+  }
+
+  /** Newer than all before, by the report's signer, and of this very text. */
+  #checkAnnounced({ headers }: IncomingMessage, { body, signer }: Signed): void {
+    const said = decodeSigned(String(headers['shardway-intent']));
+    const { value, publicKey } = openStatement(said, 'report-intent', reportIntentSchema);
+    const hash = Buffer.from(createHasher().hash(Buffer.from(body))).toString('hex');
+    if (publicKey !== signer || value.report !== hash || value.at <= this.#announcedAt) {
+      throw new NetworkError('Refused', 'the report is not announced');
+    }
+    this.#announcedAt = value.at;
   }
 
   #take(statement: Signed): object {

@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { accountEra, openingState } from '../../../placement/ledger/accountEra.ts';
 import type { EraAccounts, LedgerState } from '../../../placement/ledger/types.ts';
-import { DAY, eraOf, HOUR, idOf, monitorOf, PARAMETERS, seenOf, TB, verdictOf } from './network.ts';
+import {
+  DAY,
+  HOUR,
+  PARAMETERS,
+  REPUTATION,
+  TB,
+  eraOf,
+  idOf,
+  monitorOf,
+  seenOf,
+  verdictOf,
+} from './network.ts';
 
 const [A, B] = [idOf(1), idOf(2)];
 const after = (eras: readonly EraAccounts[], state: LedgerState = openingState(0)): LedgerState =>
@@ -111,6 +122,51 @@ describe('the pledge', () => {
     expect(balances[`withheld:${A}`]).toBe(0n);
     expect(balances[`provider:${A}`]).toBe(250_000n);
     expect(balances['repair-fund']).toBe(750_000n);
+  });
+
+  describe('of who loses data on the way out', () => {
+    const broken = { alpha: 60, beta: 30, failures: 30 };
+    const leaving = (era: number, evidence: object, rules?: number): EraAccounts =>
+      eraOf({
+        era,
+        verdicts: [verdictOf(A, { state: 'exiting', reputation: { ...REPUTATION, ...evidence } })],
+        ...(rules !== undefined && { rules }),
+      });
+    const gone = (era: number, evidence: object, rules?: number): EraAccounts =>
+      eraOf({ era, states: { [A]: 'gone' }, evidence, ...(rules !== undefined && { rules }) });
+
+    test('is lost in the era that shows it, and so is what is withheld after it', () => {
+      const caught = after([leaving(1, broken)], young);
+      expect(caught.balances[`withheld:${A}`]).toBe(0n);
+      expect(caught.balances['repair-fund']).toBe(1_500_000n);
+      expect(Object.keys(caught.servingSince)).toContain(A);
+      const { balances, servingSince } = after([leaving(2, broken), gone(3, broken)], caught);
+      expect(balances[`withheld:${A}`]).toBe(0n);
+      expect(balances['repair-fund']).toBe(2_250_000n);
+      expect(servingSince).not.toHaveProperty(A);
+    });
+
+    test('does not come back with the audits it passes until it is gone', () => {
+      const well = { alpha: 900, beta: 3, failures: 30 };
+      const { balances } = after([leaving(1, broken), leaving(2, well), gone(3, well)], young);
+      expect(balances['repair-fund']).toBe(1_500_000n);
+    });
+
+    test('is given back where failures are few, or few of many', () => {
+      for (const evidence of [
+        { alpha: 20, beta: 2, failures: 2 },
+        { alpha: 900, beta: 5, failures: 5 },
+      ]) {
+        const { balances } = after([leaving(1, evidence), gone(2, evidence)], young);
+        expect(balances['repair-fund'] ?? 0n).toBe(0n);
+        expect(balances[`provider:${A}`]).toBe(2_000_000n);
+      }
+    });
+
+    test('is accounted in older eras as it was then', () => {
+      const { balances } = after([leaving(1, broken, 1), gone(2, broken, 1)], young);
+      expect(balances['repair-fund'] ?? 0n).toBe(0n);
+    });
   });
 
   test('is lost by who leaves in an outage beyond the grace', () => {

@@ -1,6 +1,7 @@
 /** Eras made by hand: verdicts, observations and states in few words. */
 import { LEDGER_DEFAULTS } from '../../../placement/ledger/parameters.ts';
 import type { EraAccounts, LedgerParameters } from '../../../placement/ledger/types.ts';
+import { RULES } from '../../../placement/oracle/parameters.ts';
 import type { ProviderObservation } from '../../../placement/ledger/pay.ts';
 import type {
   EraVerdict,
@@ -25,7 +26,7 @@ export const PARAMETERS: LedgerParameters = {
   emission: { cap: 720_000_000n, monthSharesPpm: [500_000, 300_000, 200_000] },
 };
 
-const REPUTATION: Reputation = {
+export const REPUTATION: Reputation = {
   alpha: 0,
   beta: 0,
   audits: 0,
@@ -97,11 +98,13 @@ export function monitorOf(monitor: string, changes: Partial<MonitorVerdict> = {}
   };
 }
 
-/** Of the oracle's state the ledger reads the length of an era and who is gone. */
-function stateOf(states: Readonly<Record<string, string>> = {}, eraMs = HOUR): NetworkState {
-  const providers = Object.fromEntries(Object.entries(states).map(([id, state]) => [id, { id, state }]));
+/** Of the oracle's state the ledger reads the length of an era, by which rules it was decided, and who is gone with what record. */
+function stateOf({ states = {}, evidence = {}, rules = RULES, eraMs }: Partial<EraByHand>): NetworkState {
+  const providers = Object.fromEntries(
+    Object.entries(states).map(([id, state]) => [id, { id, state, ...REPUTATION, ...evidence }]),
+  );
   return {
-    parameters: { eraMs } as OracleParameters,
+    parameters: { eraMs, rules } as OracleParameters,
     providers,
   } as unknown as NetworkState;
 }
@@ -115,6 +118,9 @@ export interface EraByHand {
   readonly eraMs?: number;
   readonly openedAt?: number;
   readonly states?: Readonly<Record<string, string>>;
+  /** What is remembered of those, where it is not nothing. */
+  readonly evidence?: Partial<Reputation>;
+  readonly rules?: number;
 }
 
 /** Era `era` of an unbroken row of eras of `ms`, an hour unless told. */
@@ -134,7 +140,7 @@ export function eraOf({
       era,
       providers: [...(seen ?? verdicts.map(({ provider }) => seenOf(provider)))],
     },
-    state: stateOf(more.states, more.eraMs ?? ms),
+    state: stateOf({ ...more, eraMs: more.eraMs ?? ms }),
     openedAt,
     closedAt: openedAt + ms,
   };

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Identity } from '../../../placement/network/identity.ts';
 import { joinProof } from '../../../placement/network/joinProof.ts';
+import { joinTokenId } from '../../../placement/network/joinTokens.ts';
 import type { Standing } from '../../../placement/network/messages.ts';
 import { signStatement } from '../../../placement/network/signed.ts';
 import { encodeSigned, SIGNED_HEADER } from '../../../placement/provider/wire.ts';
@@ -104,13 +105,14 @@ describe('admission', () => {
       kind: 'Refused',
       message: expect.stringContaining('used up') as string,
     });
-    expect(await network.service.tokens()).toMatchObject([{ role: 'provider', usesLeft: 0 }]);
+    expect(await network.service.tokens()).toEqual([]);
+    expect(await network.service.tokens(true)).toMatchObject([{ role: 'provider', usesLeft: 0 }]);
   });
 
   test('a use is given back when the provider is not admitted', async () => {
     const token = await network.service.createToken('provider', 1, 1);
     answering = new Party(network).identity;
-    await expect(join(token)).rejects.toMatchObject({ kind: 'Unavailable' });
+    await expect(join(token)).rejects.toMatchObject({ kind: 'Conflict' });
     answering = provider.identity;
     expect(await join(token)).toMatchObject({ state: 'vetting' });
   });
@@ -142,16 +144,56 @@ describe('admission', () => {
 
   test('a token is refused when it has expired, was removed, or is for another role', async () => {
     const token = await network.service.createToken('provider', 5, 1);
-    await expect(new Monitor(network).register('m', { token })).rejects.toMatchObject({ kind: 'Refused' });
+    await expect(new Monitor(network).register('m', { token })).rejects.toMatchObject({
+      kind: 'Refused',
+      message: 'the join token is not for a hypernode',
+    });
     const [first] = await network.service.tokens();
     const removed = await network.service.createToken('provider', 5, 1);
-    const removedId = (await network.service.tokens()).find(({ id }) => id !== first!.id)!.id;
+    const removedId = joinTokenId(removed)!;
+    expect(first!.id).toBe(joinTokenId(token));
     expect(await network.service.removeToken(removedId)).toBe(true);
     expect(await network.service.removeToken(removedId)).toBe(false);
-    await expect(join(removed)).rejects.toMatchObject({ kind: 'Refused' });
+    await expect(join(removed)).rejects.toMatchObject({
+      kind: 'Refused',
+      message: expect.stringContaining('not known') as string,
+    });
+    const { expiresAt } = first!;
     network.clock.advance(3_600_001);
     expect(await network.service.tokens()).toEqual([]);
-    await expect(join(token)).rejects.toMatchObject({ kind: 'Refused' });
+    expect(await network.service.tokens(true)).toMatchObject([{ id: first!.id, usesLeft: 5 }]);
+    await expect(join(token)).rejects.toMatchObject({
+      kind: 'Refused',
+      message: `the join token expired at ${new Date(expiresAt).toISOString()}`,
+    });
+    // It is not kept for ever.
+    network.clock.advance(31 * 24 * 3_600_000);
+    expect(await network.service.tokens(true)).toEqual([]);
+  });
+
+  test('what cannot be done in a state is answered with the state and what can', async () => {
+    await register();
+    await expect(network.service.commandProvider(provider.id, 'readmit')).rejects.toMatchObject({
+      kind: 'Conflict',
+      message: expect.stringMatching(
+        /is applied: readmit is not .*; possible now: approve, drain, exit$/,
+      ) as string,
+    });
+    await network.service.commandProvider(provider.id, 'approve');
+    await expect(network.service.commandProvider(provider.id, 'approve')).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /is vetting: only an applicant can be .*; possible now: drain, exit$/,
+      ) as string,
+    });
+    await network.service.commandProvider(provider.id, 'exit');
+    await expect(network.service.commandProvider(provider.id, 'drain')).rejects.toMatchObject({
+      message: expect.stringMatching(/is exiting: .*it is gone once its shards are moved away/) as string,
+    });
+    const monitor = new Monitor(network);
+    await monitor.register('m', { token: await network.service.createToken('hypernode', 1, 1), ...CHAIN });
+    await expect(network.service.commandMonitor(monitor.id, 'approve')).rejects.toMatchObject({
+      message: expect.stringMatching(/is active already; possible now: remove$/) as string,
+    });
   });
 
   test('what is kept of a token does not give it away', async () => {
@@ -176,7 +218,10 @@ describe('admission', () => {
 
   test('who cannot be met at its address is not taken', async () => {
     answering = new Party(network).identity;
-    await expect(register()).rejects.toMatchObject({ kind: 'Unavailable' });
+    await expect(register()).rejects.toMatchObject({
+      kind: 'Conflict',
+      message: `another provider than this one answers at ${hello.endpoint}`,
+    });
     expect(network.service.state.providers).toEqual({});
     const closed = await HelloServer.start(() => provider.identity);
     const gone = describeProvider(closed.endpoint);
@@ -201,7 +246,7 @@ describe('admission', () => {
     const moved = await HelloServer.start(() => answering);
     const { endpoint } = moved;
     answering = new Party(network).identity;
-    await expect(heartbeat({ endpoint })).rejects.toMatchObject({ kind: 'Unavailable' });
+    await expect(heartbeat({ endpoint })).rejects.toMatchObject({ kind: 'Conflict' });
     expect(network.registry.get(provider.id)?.info.endpoint).toBe(hello.endpoint);
     answering = provider.identity;
     expect(await heartbeat({ endpoint })).toMatchObject({ state: 'vetting' });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createHasher } from '#erasure';
+import { chunkLayout, createHasher } from '#erasure';
 import { challengeOf } from '../../../placement/network/beacon.ts';
 import { Canaries } from '../../../placement/network/canaries.ts';
 import { planEra } from '../../../placement/network/eraPlan.ts';
@@ -195,6 +195,35 @@ describe('canaries', () => {
     const later = namesIn(await eras(catalog, 100 + 200, 1));
     expect([...now].filter((name) => later.has(name)).length).toBeLessThan(now.size / 2);
   });
+
+  test.each([
+    ['with deleted chunks', catalogOf(2000)],
+    ['with none deleted', catalogOf(2000, 0)],
+  ])(
+    'bear no name of a chunk whose shards have another length, where there is another: %s',
+    async (_, catalog) => {
+      const lengthOf = async (id: string): Promise<number | undefined> => {
+        const record = await catalog.get(id);
+        return record && chunkLayout(record.length, record.profile, record.cell).shardLength;
+      };
+      let [all, other] = [0, 0];
+      for (const { logged } of await eras(catalog, 5, 4)) {
+        for (const { canary, chunk, length } of logged.tasks.flatMap(({ targets }) => targets)) {
+          if (canary === undefined) continue;
+          const run = '0123456789abcdef'.split('').map((digit) => chunk.slice(0, -1) + digit);
+          const lengths = await Promise.all(run.map(lengthOf));
+          // Its model is one of the run: a second one of that length, or one that is gone, could lend its name.
+          const isPossible =
+            lengths.filter((one) => one === length).length > 1 || lengths.some((one) => one === undefined);
+          if (!isPossible) continue;
+          all += 1;
+          if (((await lengthOf(chunk)) ?? length) !== length) other += 1;
+        }
+      }
+      expect(all).toBeGreaterThan(50);
+      expect(other).toBe(0);
+    },
+  );
 
   test('are nothing that their provider holds, and have ids that chunks had where there are such', async () => {
     const catalog = catalogOf(3000);

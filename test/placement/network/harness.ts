@@ -152,8 +152,8 @@ export class TestNetwork {
       registerHyperNode: (statement) => service().registerHyperNode(statement),
       heartbeat: (statement) => service().heartbeat(statement),
       assignment: (statement) => service().assignment(statement),
-      report: (statement) => service().report(statement),
-      mayReport: (signer) => service().mayReport(signer),
+      report: (statement, hash) => service().report(statement, hash),
+      mayReport: (intent) => service().mayReport(intent),
     };
     const onError = (error: Error): void => void this.faults.push(error);
     this.#server = createNetworkServer(parties, { limits, onError });
@@ -235,6 +235,12 @@ export class Party {
       at,
       ...value,
     });
+  }
+
+  /** That it is about to send this report, signed anew each time. */
+  announce({ body }: Pick<Signed, 'body'>): Signed {
+    const { era } = this.#network.service.state;
+    return this.sign('report-intent', { era, report: hex(hasher.hash(Buffer.from(body))) });
   }
 }
 

@@ -13,12 +13,17 @@ const monitor = (id: string, operator: string, networkPrefix: string, asn?: numb
 });
 
 describe('independent groups', () => {
-  test('sharing an operator, a prefix or an ASN makes one, and so does a chain of such ties', () => {
+  const since = (id: string, marksSince: number, ...marks: [string, string, number?]) => ({
+    ...monitor(id, ...marks),
+    marksSince,
+  });
+
+  test('sharing an operator, a prefix or the founder’s ASN makes one, and so does a chain of operators and prefixes', () => {
     const groups = independentGroups([
       monitor('a', 'north', '10.0.0.0/24', 1),
       monitor('b', 'north', '10.0.1.0/24'),
       monitor('c', 'east', '10.0.1.0/24', 2),
-      monitor('d', 'south', '10.0.2.0/24', 2),
+      monitor('d', 'south', '10.0.2.0/24', 1),
       monitor('e', 'west', '10.0.3.0/24', 3),
       monitor('f', 'mid', '10.0.4.0/24'),
     ]);
@@ -29,9 +34,16 @@ describe('independent groups', () => {
     ]);
   });
 
-  const since = (id: string, marksSince: number, ...marks: [string, string, number?]) => ({
-    ...monitor(id, ...marks),
-    marksSince,
+  test('do not reach for the ASNs of those who join them: what strangers share is its founder’s alone', () => {
+    const hosters = [16_509, 24_940, 16_276, 14_061, 15_169, 8075];
+    const first = since('first', 0, 'first', '203.0.113.0/24', 3320);
+    const liars = hosters.map((asn, i) => since(`liar${i}`, 10 + i, 'liar', `192.0.${i}.0/24`, asn));
+    const honest = hosters.map((asn, i) => since(`honest${i}`, 100, `op${i}`, `198.51.${i}.0/24`, asn));
+    const groups = independentGroups([first, ...liars, ...honest]);
+    expect(groups).toHaveLength(7);
+    // By the rules that older logs were decided by, one liar after another drew in the hoster's customers.
+    expect(independentGroups([first, ...liars, ...honest], { rules: 1 })).toHaveLength(2);
+    expect(independentGroups([first, ...liars, ...honest], {})).toHaveLength(2);
   });
 
   test('are not merged by a newcomer who claims the marks of several: it joins the earliest', () => {
@@ -67,9 +79,9 @@ describe('independent groups', () => {
           marksSince: at,
         }));
         const tied = (a: (typeof monitors)[0], b: (typeof monitors)[0]): boolean =>
-          a.operator === b.operator ||
-          a.networkPrefix === b.networkPrefix ||
-          (a.asn !== undefined && a.asn === b.asn);
+          a.operator === b.operator || a.networkPrefix === b.networkPrefix;
+        const sharesAsn = (a: (typeof monitors)[0], b: (typeof monitors)[0]): boolean =>
+          a.asn !== undefined && a.asn === b.asn;
         const groups = independentGroups(monitors.toReversed());
         expect(groups).toEqual(independentGroups(monitors));
         expect(new Set(groups.map(({ name }) => name)).size).toBe(groups.length);
@@ -81,7 +93,10 @@ describe('independent groups', () => {
             .sort();
         expect(membersOf(groups)).toEqual(membersOf(independentGroups(monitors.slice(0, -1))));
         const others = groups.find((group) => group.monitors.includes(last.id))!.monitors;
-        const isTied = monitors.slice(0, -1).some((other) => tied(other, last));
+        const founders = new Set(groups.map((group) => group.monitors[0]));
+        const isTied = monitors
+          .slice(0, -1)
+          .some((other) => tied(other, last) || (founders.has(other.id) && sharesAsn(other, last)));
         expect(others.length > 1).toBe(isTied);
       }),
     );

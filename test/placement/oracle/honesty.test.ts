@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Signed } from '../../../placement/network/signed.ts';
+import { seededRandom } from '../../../placement/time.ts';
+import type { Random } from '../../../placement/types.ts';
 import { SyntheticNetwork, type Alter, type Conduct } from './syntheticNetwork.ts';
 
 /** Providers that differ, so that there is something to agree on. */
@@ -11,6 +13,7 @@ const MIXED: readonly Conduct[] = [
   { up: 0.5 },
   { lost: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] },
 ];
+const HUSHED: Conduct = { hushed: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] };
 const alwaysOk: Alter = (findings) =>
   findings.map((finding) => ({
     ...finding,
@@ -48,6 +51,94 @@ describe('monitors', () => {
     for (let era = 0; era < 12; era++) net.era();
     expect(net.monitorOf(7)).toMatchObject({ state: 'removed' });
     expect(net.monitorOf(0)).toMatchObject({ state: 'active' });
+  });
+
+  /** Asks nobody, and says this of all. */
+  const mute =
+    (outcome: 'silent' | 'unreachable'): Alter =>
+    (findings) =>
+      findings.map((finding) => ({
+        ...finding,
+        answered: 0,
+        latency: [],
+        throughput: [],
+        audits: finding.audits.map(({ target }) => ({ target, outcome, elapsedMs: 0 })),
+      }));
+
+  test.each(['silent', 'unreachable'] as const)(
+    'one that calls everything %s is removed by the answers that others have',
+    (outcome) => {
+      const net = new SyntheticNetwork({ providers: [{}, {}, {}, {}, {}], monitors: 9 });
+      net.monitors[0]!.alter = mute(outcome);
+      for (let era = 0; era < 16; era++) net.era();
+      expect(net.monitorOf(0)).toMatchObject({ state: 'removed' });
+      for (let honest = 1; honest < 9; honest++) {
+        expect(net.monitorOf(honest).canaries).not.toContain(false);
+      }
+    },
+  );
+
+  test('four of seven that call everything silent are shown up by the answers of three', () => {
+    const net = new SyntheticNetwork({ providers: [{}, {}, {}, {}, {}], monitors: 7 });
+    for (const monitor of net.monitors.slice(0, 4)) monitor.alter = mute('silent');
+    for (let era = 0; era < 16; era++) net.era();
+    const states = net.monitors.map((_, number) => net.monitorOf(number).state);
+    expect(states).toEqual([...Array<string>(4).fill('removed'), ...Array<string>(3).fill('active')]);
+  });
+
+  test('one bad era removes nobody, and neither does every second', () => {
+    const net = new SyntheticNetwork({ providers: [{}, {}, {}, {}, {}], monitors: 9 });
+    for (let era = 0; era < 30; era++) {
+      net.monitors[0]!.alter = era % 2 === 0 ? mute('unreachable') : undefined;
+      net.era();
+    }
+    expect(net.monitorOf(0)).toMatchObject({ state: 'active' });
+    expect(net.monitorOf(0).canaries).not.toContain(false);
+  });
+
+  /** Of this monitor, each answer that it would have had is lost with this chance: what is away for one may be there for another. */
+  function lossy(random: Random, share: number): Alter {
+    return (findings) =>
+      findings.map((finding) => ({
+        ...finding,
+        audits: finding.audits.map((audit) =>
+          random.fraction() < share
+            ? { target: audit.target, outcome: 'unreachable' as const, elapsedMs: 0 }
+            : audit,
+        ),
+      }));
+  }
+
+  test.each<[string, readonly Conduct[], number]>([
+    ['most providers are down', [{}, {}, { up: 0 }, { up: 0 }, { up: 0 }], 0],
+    ['most are there half of the time', [{}, { up: 0.5 }, { up: 0.5 }, { up: 0.4 }, { up: 0.6 }], 0],
+    ['most are silent', [{}, { silent: true }, { silent: true }, { silent: true }, { silent: true }], 0],
+    ['all but one are late', [{}, { late: true }, { late: true }, { late: true }, { late: true }], 0],
+    ['all are silent about half of what they have', Array<Conduct>(5).fill(HUSHED), 0],
+    ['a fifth of all answers is lost, to each monitor others', [{}, {}, {}, {}, {}], 0.2],
+    ['half of all answers are lost, to each monitor others', [{}, {}, {}, {}, {}], 0.5],
+    ['there is one provider, and a third of its answers is lost', [{}], 1 / 3],
+  ])('an honest one keeps its place where %s', (_, providers, lost) => {
+    const net = new SyntheticNetwork({ providers, monitors: 7 });
+    const random = seededRandom(3);
+    if (lost > 0) for (const monitor of net.monitors) monitor.alter = lossy(random, lost);
+    for (let era = 0; era < 60; era++) net.era();
+    for (let number = 0; number < 7; number++) {
+      expect(net.monitorOf(number)).toMatchObject({ state: 'active' });
+    }
+  });
+
+  test('small providers that answer three of seven, and are silent towards the others, have none of these removed', () => {
+    const small: Conduct = { silentTo: [3, 4, 5, 6], part: 0.001 };
+    const net = new SyntheticNetwork({
+      providers: [{}, {}, {}, ...Array<Conduct>(6).fill(small)],
+      monitors: 7,
+    });
+    for (let era = 0; era < 20; era++) net.era();
+    for (let number = 0; number < 7; number++) {
+      expect(net.monitorOf(number)).toMatchObject({ state: 'active' });
+    }
+    expect(net.monitorOf(6).last!.work).toBeLessThan(0.5);
   });
 
   test('one that calls every audit unanswered has done the work of those that were not answered', () => {

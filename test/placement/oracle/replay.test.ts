@@ -57,6 +57,15 @@ describe('a replay', () => {
     expect(report.firstDisagreement!.what).toContain(closed.outcome.providers[2]!.provider);
   });
 
+  test('takes the reasons of another release for what they are: words', async () => {
+    const records = structuredClone<LogRecord[]>(network.records);
+    for (const record of records as { outcome?: Record<string, { reason: string }[]> }[]) {
+      for (const verdict of record.outcome?.['providers'] ?? []) verdict.reason = 'in other words';
+      for (const verdict of record.outcome?.['monitors'] ?? []) verdict.reason = 'in other words';
+    }
+    expect(await replay(await write('words', records))).toMatchObject({ agree: true, eras: 6, scores: 24 });
+  });
+
   test('finds a report that was left out, an assignment that was changed, and a beacon that was chosen', async () => {
     const drop = network.records.findIndex(({ kind }) => kind === 'report');
     const without = network.records.filter((_, index) => index !== drop);

@@ -1,4 +1,6 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { Signed } from '../../../placement/network/signed.ts';
 import { capacityHonesty } from '../../../placement/oracle/capacity.ts';
 import { distanceKm, refutesLocation } from '../../../placement/oracle/location.ts';
 import { movingAverage, scoreOf } from '../../../placement/oracle/product.ts';
@@ -6,7 +8,8 @@ import { addAudits as added, integrityOf } from '../../../placement/oracle/reput
 import { ORACLE_DEFAULTS } from '../../../placement/oracle/parameters.ts';
 import { verifyEvidence } from '../../../placement/oracle/findings.ts';
 import { plausible } from '../../../placement/oracle/plausible.ts';
-import { scoreEra } from '../../../placement/oracle/score.ts';
+import { scoreEra, scoreEraStepwise } from '../../../placement/oracle/score.ts';
+import { inTurns } from '../../../placement/oracle/stepwise.ts';
 import type { Measurement } from '../../../placement/oracle/measure.ts';
 import { HOUR, SyntheticNetwork, type Conduct } from './syntheticNetwork.ts';
 
@@ -247,21 +250,77 @@ describe('a decision', () => {
     expect(next!.groups).toHaveLength(6);
   });
 
-  test('is the same when its evidence was verified beforehand, a finding at a time', async () => {
-    const net = new SyntheticNetwork({ providers: [{}, { lost: [1, 2, 3] }, { late: true }], monitors: 7 });
+  /** An era that is about to close, with every kind of answer; one of the proofs is signed by another. */
+  function aboutToClose(): SyntheticNetwork {
+    const conducts = [
+      {},
+      { lost: [1, 2, 3] },
+      { late: true },
+      { wrong: [4, 5] },
+      { silent: true },
+      { up: 0.5 },
+    ];
+    const net = new SyntheticNetwork({ providers: conducts, monitors: 7 });
+    net.monitors[3]!.alter = ([first, ...others]) => {
+      const stranger = net.monitors[0]!.identity.publicKey;
+      const audits = first!.audits.map((audit) => ({
+        ...audit,
+        evidence: { ...(audit.evidence as Signed), signer: stranger },
+      }));
+      return [{ ...first!, audits }, ...others];
+    };
+    net.monitors[4]!.alter = ([first, ...others]) => {
+      const audits = first!.audits.map((audit) => ({
+        ...audit,
+        evidence: { ...(audit.evidence as Signed), signature: 'A'.repeat(86) },
+      }));
+      return [{ ...first!, audits }, ...others];
+    };
     const assignments = net.open();
     for (const [index, monitor] of net.monitors.entries()) {
       net.report(monitor, net.reportOf(monitor, assignments[index]!));
     }
     net.record({ kind: 'assignments', era: 0, assignments });
+    return net;
+  }
+
+  test('is the same when its evidence was verified beforehand, on other threads', async () => {
+    const net = aboutToClose();
     const outcome = scoreEra(structuredClone(net.state), net.now);
     let pauses = 0;
     await verifyEvidence(net.state, () => Promise.resolve(pauses++));
-    expect(pauses).toBe(21);
+    expect(pauses).toBe(6 * 7);
     expect(scoreEra(net.state, net.now)).toEqual(outcome);
+    // Those of two monitors bear a signature that is not the provider's.
+    const { audits } = net.verdictOf(0, outcome.providers);
+    expect(audits).toEqual({ passed: 5 * 3, late: 0, wrong: 0, missing: 0, silent: 0 });
+    expect(outcome.monitors.filter(({ canaries }) => canaries.includes(false))).toHaveLength(2);
     // What was verified for one beacon is not taken for another: every nonce is then wrong.
     const moved = scoreEra({ ...net.state, beacon: '0'.repeat(64) }, net.now);
     expect(moved.providers[0]!.audits.passed).toBe(0);
+  });
+
+  test('is the same wherever it is interrupted, and whatever happens meanwhile', async () => {
+    const net = aboutToClose();
+    const outcome = scoreEra(structuredClone(net.state), net.now);
+    const steps = scoreEraStepwise(net.state, net.now);
+    let interruptions = 0;
+    let step = steps.next();
+    for (; !step.done; step = steps.next()) {
+      interruptions++;
+      // Somebody registers; an operator sends a provider away.
+      if (interruptions === 10) net.addMonitor(20);
+      if (interruptions === 60) {
+        const provider = net.providers[0]!.identity.id;
+        net.record({ kind: 'provider-command', provider, command: 'drain' });
+      }
+    }
+    expect(step.value).toEqual(outcome);
+    // At least after each finding, each provider and each monitor.
+    expect(interruptions).toBeGreaterThanOrEqual(6 * 7 + 6 + 7);
+    expect(await inTurns(scoreEraStepwise(structuredClone(net.state), net.now), () => turn())).toEqual(
+      scoreEra(net.state, net.now),
+    );
   });
 
   test('needs the assignments that were given: a finding without one counts nothing', () => {

@@ -60,6 +60,8 @@ export interface Conduct {
   readonly late?: boolean;
   /** Gives no answer to challenges. */
   readonly silent?: boolean;
+  /** Gives none to these monitors, by number. */
+  readonly silentTo?: readonly number[];
   /** Shards that it has lost and says nothing about. */
   readonly hushed?: readonly number[];
   /** Share of the time in which it is there. */
@@ -68,6 +70,8 @@ export interface Conduct {
   readonly bytesPerSecond?: number;
   /** Says that nothing is stored. */
   readonly claimsEmpty?: boolean;
+  /** Holds this part of what the others hold, in bytes. */
+  readonly part?: number;
   /** Its shards have left: nothing is stored there, and nothing but canaries is asked. */
   readonly empty?: boolean;
   readonly location?: Location;
@@ -321,7 +325,9 @@ export class SyntheticNetwork {
   }
 
   #observe({ identity, shards, conduct }: Provider): object {
-    const storedBytes = conduct.empty ? 0 : BYTES_EACH * shards.reduce((sum, { length }) => sum + length, 0);
+    const { part = 1 } = conduct;
+    const bytes = Math.floor(part * BYTES_EACH * shards.reduce((sum, { length }) => sum + length, 0));
+    const storedBytes = conduct.empty ? 0 : bytes;
     return {
       provider: identity.id,
       shards: shards.length,
@@ -367,7 +373,8 @@ export class SyntheticNetwork {
       nonce,
     };
     const number = provider.shards.findIndex(({ chunk }) => chunk === target.chunk);
-    if (conduct.silent || conduct.hushed?.includes(number))
+    const isSilent = conduct.silent || conduct.silentTo?.includes(this.monitors.indexOf(monitor));
+    if (isSilent || conduct.hushed?.includes(number))
       return { target: at, outcome: 'silent', elapsedMs: 5000 };
     if (number === -1 || conduct.lost?.includes(number)) {
       const evidence = signStatement(identity, 'denial', { ...place, reason: 'NotFound' });

@@ -111,13 +111,15 @@ test('a statement goes as it is; a report as its bare text, and who signed it in
   expect(JSON.parse(body)).toEqual(statement);
   expect(client.address).toBe('127.0.0.1');
   const report = signStatement(gateway, 'report', { a: 'ü"' });
-  await client.send('/network/v1/reports', report, standingSchema);
+  const intent = signStatement(gateway, 'report-intent', {});
+  await client.report(report, intent);
   expect(body).toBe(report.body);
   expect(headers).toMatchObject({
     'content-type': 'application/json',
     'shardway-kind': 'report',
     'shardway-signer': report.signer,
     'shardway-signature': report.signature,
+    'shardway-intent': Buffer.from(JSON.stringify(intent)).toString('base64url'),
   });
 });
 

@@ -40,6 +40,7 @@ function openedOf(info: ObjectInfo): OpenedObject {
       const size = info.parts?.[partNumber - 1]?.size ?? info.size;
       return { start: before, end: before + size, count: info.parts?.length ?? 1 };
     },
+    release: () => undefined,
     close: () => undefined,
   };
 }

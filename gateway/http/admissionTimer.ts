@@ -1,0 +1,50 @@
+import { performance } from 'node:perf_hooks';
+import type { Admission, Load } from './admission.ts';
+import type { HeldAnswers } from './heldAnswers.ts';
+
+/** Ms. Requests wait for 5 ms at least, so that a finer one would serve nothing. */
+const TICK_MS = 5;
+/** Ms. Between two looks at the process. */
+const LOOK_EVERY_MS = 250;
+
+/** Drives an Admission by real time while it has something to do, and tells it of the process. */
+export class AdmissionTimer {
+  readonly #admission: Admission;
+  readonly #held: HeldAnswers;
+  readonly #residentMax: number;
+  #timer: NodeJS.Timeout | undefined;
+  #lookedAt = 0;
+  #utilization = performance.eventLoopUtilization();
+
+  /** @param residentMax bytes that the process may take */
+  constructor(admission: Admission, held: HeldAnswers, residentMax: number) {
+    this.#admission = admission;
+    this.#held = held;
+    this.#residentMax = residentMax;
+  }
+
+  /** To be called when a request has come. */
+  wake(): void {
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref();
+  }
+
+  #tick(): void {
+    this.#admission.tick(this.#look());
+    this.#held.give(performance.now());
+    if (!this.#admission.idle || this.#held.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): Load | undefined {
+    const now = performance.now();
+    if (now - this.#lookedAt < LOOK_EVERY_MS) return undefined;
+    this.#lookedAt = now;
+    const before = this.#utilization;
+    this.#utilization = performance.eventLoopUtilization();
+    return {
+      busy: performance.eventLoopUtilization(this.#utilization, before).utilization,
+      memory: process.memoryUsage.rss() / this.#residentMax,
+    };
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * The parent of a gateway's workers. It holds the data folder, and nothing else of the gateway: it starts workers, starts them anew when they
+ * die or stand still, has one of them answer on the admin listener, and ends them one after another.
+ */
+import cluster from 'node:cluster';
+import type { Worker } from 'node:cluster';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { MetricValues } from './allMetrics.ts';
+import type { Summary } from './banner.ts';
+import type { Config } from './config.ts';
+import { lockDirectory } from './metadata/directoryLock.ts';
+import { makeDurableDirectory } from './metadata/durableDirectory.ts';
+import { LOST } from './worker.ts';
+import type { FromWorker, ToWorker } from './workerMessages.ts';
+
+/** Pauses before a worker that died is started anew: doubled each time, until one has lived for a while. */
+const RESTART_MS = { first: 500, most: 30_000, lived: 60_000 } as const;
+/** Seconds without a sign of life, counted by the parent's own ticks, after which a worker is killed: it may hold the store's lock. */
+const SILENT_TICKS_MAX = 20;
+const TICK_MS = 1_000;
+/** Wait for metrics of the others. */
+const COLLECT_MS = 2_000;
+/** How long the worker that does the background work next is waited for, until another answers for the gateway. */
+const LEADER_MS = 5_000;
+const LOCK_TRIES_MAX = 20;
+const LOCK_PAUSE_MS = 100;
+/** Over its time for draining, a worker that does not end is killed. */
+const STOP_GRACE_MS = 5_000;
+
+interface Running {
+  readonly worker: Worker;
+  readonly since: number;
+  session: string | undefined;
+  silentTicks: number;
+  readonly exited: Promise<number>;
+  isStopping: boolean;
+}
+
+interface Collection {
+  readonly asker: Running;
+  readonly askerId: number;
+  readonly waiting: Set<Running>;
+  readonly all: MetricValues[];
+  readonly timer: NodeJS.Timeout;
+}
+
+export interface Workers {
+  readonly summary: Summary;
+  /** Ends all, each with a part of the time, the last with all that is left. */
+  stop(drainMs: number): Promise<void>;
+  /** Replaces one after another; the port stays served. */
+  replace(drainMs: number): Promise<void>;
+}
+
+/** Resolves when all of them serve; undefined when the first could not start, which has said why. */
+export async function startWorkers(config: Config): Promise<Workers | { readonly exitCode: number }> {
+  const release = await holdData(config);
+  const parent = new Parent(config.workers);
+  const outcome = await parent.start();
+  if (typeof outcome === 'number') {
+    release();
+    return { exitCode: outcome };
+  }
+  return {
+    summary: outcome,
+    async stop(drainMs) {
+      await parent.stop(drainMs);
+      release();
+    },
+    replace: (drainMs) => parent.replace(drainMs),
+  };
+}
+
+/** Waits a moment for workers whose parent has just died: they end by themselves. @throws MetadataError 'Unavailable' */
+async function holdData({ metadata, data }: Config): Promise<() => void> {
+  if (metadata !== 'lmdb') return () => undefined;
+  const directory = join(data, 'metadata');
+  makeDurableDirectory(directory);
+  for (let tries = 1; ; tries++) {
+    try {
+      const lock = lockDirectory(directory);
+      return () => lock.release();
+    } catch (error) {
+      if (tries >= LOCK_TRIES_MAX) throw error;
+      await delay(LOCK_PAUSE_MS);
+    }
+  }
+}
+
+class Parent {
+  readonly #count: number;
+  readonly #group = randomBytes(8).toString('hex');
+  readonly #running = new Set<Running>();
+  readonly #collections = new Map<number, Collection>();
+  #admin: Running | undefined;
+  /** Who is to answer once the present one has ended to. */
+  #nextAdmin: Running | undefined;
+  #leaderTimer: NodeJS.Timeout | undefined;
+  #collected = 0;
+  #restartMs: number = RESTART_MS.first;
+  #isStopping = false;
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  async start(): Promise<Summary | number> {
+    // Workers accept for themselves. Dealt out in turn by the parent, connections are spread a little more evenly, but one on its way to a worker
+    // that dies is never answered, and one given to a worker that stands still waits for it.
+    cluster.schedulingPolicy = cluster.SCHED_NONE;
+    // The first makes what is to be made, such as keys; the others find it.
+    const first = await this.#fork();
+    if (typeof first === 'number') return first;
+    const others = await Promise.all(Array.from({ length: this.#count - 1 }, () => this.#fork()));
+    for (const outcome of others) if (typeof outcome === 'number') void this.#replaceLater(Date.now());
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    return first;
+  }
+
+  async stop(drainMs: number): Promise<void> {
+    this.#isStopping = true;
+    clearInterval(this.#ticker);
+    clearTimeout(this.#leaderTimer);
+    const until = performance.now() + drainMs;
+    for (const running of this.#running) tell(running, { kind: 'unready' });
+    // Who answers for the gateway goes last.
+    const order = [...this.#running].sort((a, b) => Number(a === this.#admin) - Number(b === this.#admin));
+    const ended: Promise<unknown>[] = [];
+    for (const [index, running] of order.entries()) {
+      const left = Math.max(0, until - performance.now());
+      const ending = this.#end(running, left);
+      ended.push(ending);
+      await Promise.race([ending, delay(left / (order.length - index))]);
+    }
+    await Promise.all(ended);
+  }
+
+  async replace(drainMs: number): Promise<void> {
+    const former = [...this.#running];
+    for (const running of former) {
+      if (this.#isStopping) return;
+      const outcome = await this.#fork();
+      // The new one does not start: the old ones go on.
+      if (typeof outcome === 'number') return;
+      await this.#end(running, drainMs);
+    }
+  }
+
+  /** Resolves when it serves; to its exit code when it does not come to that. */
+  async #fork(): Promise<Summary | number> {
+    const worker = cluster.fork();
+    const exited = Promise.withResolvers<number>();
+    const ready = Promise.withResolvers<Summary>();
+    const running: Running = {
+      worker,
+      since: Date.now(),
+      session: undefined,
+      silentTicks: 0,
+      exited: exited.promise,
+      isStopping: false,
+    };
+    this.#running.add(running);
+    worker.on('message', (message: FromWorker) => {
+      running.silentTicks = 0;
+      if (message.kind === 'ready') ready.resolve(message.summary);
+      this.#heard(running, message);
+    });
+    worker.on('error', () => undefined);
+    worker.once('exit', (code) => {
+      exited.resolve(code ?? 1);
+      this.#ended(running, code ?? 1);
+    });
+    return await Promise.race([ready.promise, exited.promise]);
+  }
+
+  #heard(running: Running, message: FromWorker): void {
+    switch (message.kind) {
+      case 'alive':
+        return;
+      case 'hello':
+        this.#admin ??= running;
+        tell(running, {
+          kind: 'begin',
+          group: this.#group,
+          workers: this.#count,
+          admin: this.#admin === running,
+        });
+        return;
+      case 'ready':
+        running.session = message.session;
+        return;
+      case 'leading':
+        this.#giveAdmin(running);
+        return;
+      case 'adminEnded':
+        if (this.#admin === running) this.#admin = undefined;
+        if (this.#nextAdmin) this.#giveAdmin(this.#nextAdmin);
+        return;
+      case 'collect':
+        this.#collect(running, message.id);
+        return;
+      case 'collected':
+        this.#arrived(running, message);
+    }
+  }
+
+  /** One at a time answers: the address is the same. */
+  #giveAdmin(running: Running): void {
+    clearTimeout(this.#leaderTimer);
+    if (this.#admin === running || this.#isStopping) return;
+    if (this.#admin) {
+      this.#nextAdmin = running;
+      tell(this.#admin, { kind: 'admin', on: false });
+      return;
+    }
+    this.#nextAdmin = undefined;
+    this.#admin = running;
+    tell(running, { kind: 'admin', on: true });
+  }
+
+  #collect(asker: Running, askerId: number): void {
+    const id = ++this.#collected;
+    const waiting = new Set([...this.#running].filter((one) => one !== asker && one.session !== undefined));
+    const timer = setTimeout(() => this.#answer(id), COLLECT_MS);
+    this.#collections.set(id, { asker, askerId, waiting, all: [], timer });
+    for (const one of waiting) tell(one, { kind: 'collect', id });
+    if (waiting.size === 0) this.#answer(id);
+  }
+
+  #arrived(running: Running, { id, metrics }: FromWorker & { kind: 'collected' }): void {
+    const collection = this.#collections.get(id);
+    if (!collection?.waiting.delete(running)) return;
+    collection.all.push(metrics);
+    if (collection.waiting.size === 0) this.#answer(id);
+  }
+
+  #answer(id: number): void {
+    const collection = this.#collections.get(id);
+    if (!collection) return;
+    this.#collections.delete(id);
+    clearTimeout(collection.timer);
+    tell(collection.asker, { kind: 'collected', id: collection.askerId, all: collection.all });
+  }
+
+  #ended(running: Running, code: number): void {
+    this.#running.delete(running);
+    if (this.#nextAdmin === running) this.#nextAdmin = undefined;
+    if (this.#admin === running) {
+      this.#admin = undefined;
+      // Whoever comes to do the background work says so soon; where that is a process of another machine, nobody does.
+      this.#leaderTimer = setTimeout(() => {
+        const [any] = [...this.#running].filter(({ session }) => session !== undefined);
+        if (any) this.#giveAdmin(any);
+      }, LEADER_MS);
+      if (this.#nextAdmin) this.#giveAdmin(this.#nextAdmin);
+    }
+    const { session } = running;
+    if (session !== undefined) for (const other of this.#running) tell(other, { kind: 'exited', session });
+    if (this.#isStopping || running.isStopping || session === undefined) return;
+    if (code === LOST) void this.#fork();
+    else {
+      process.stderr.write(`A worker ended with ${code}: another one is started\n`);
+      void this.#replaceLater(running.since);
+    }
+  }
+
+  async #replaceLater(since: number): Promise<void> {
+    if (Date.now() - since >= RESTART_MS.lived) this.#restartMs = RESTART_MS.first;
+    for (;;) {
+      const pause = this.#restartMs;
+      this.#restartMs = Math.min(RESTART_MS.most, pause * 2);
+      await delay(pause);
+      if (this.#isStopping || typeof (await this.#fork()) !== 'number') return;
+    }
+  }
+
+  async #end(running: Running, drainMs: number): Promise<void> {
+    running.isStopping = true;
+    tell(running, { kind: 'stop', drainMs });
+    const kill = setTimeout(() => running.worker.process.kill('SIGKILL'), drainMs + STOP_GRACE_MS);
+    await running.exited;
+    clearTimeout(kill);
+  }
+
+  #tick(): void {
+    for (const running of this.#running) {
+      if (++running.silentTicks < SILENT_TICKS_MAX) continue;
+      process.stderr.write(`Worker ${running.worker.process.pid} stands still: it is ended\n`);
+      running.worker.process.kill('SIGKILL');
+    }
+  }
+}
+
+function tell({ worker }: Running, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, () => undefined);
+}
+
+async function delay(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
