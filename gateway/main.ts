@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { NoGatewayError } from './admin/client.ts';
 import { startGateway } from './app.ts';
@@ -84,7 +84,7 @@ async function serveAlone(config: Config): Promise<number> {
   while ((await Promise.race([asked, gateway.lost])) === undefined) {
     process.stderr.write('This gateway was taken for dead, as after a long standstill: it starts anew\n');
     const stopped = gateway.stop(LOST_DRAIN_MS).then(() => true);
-    if (!(await Promise.race([stopped, setTimeout(LOST_STOP_MS, false)]))) {
+    if (!(await Promise.race([stopped, delay(LOST_STOP_MS, false)]))) {
       throw new Error('what was under way does not end: this gateway has to be started anew');
     }
     gateway = await startGateway(config, version());

@@ -1,5 +1,5 @@
 /** A worker: one of the processes that a gateway's parent starts, which share its port and its store. */
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startGateway } from './app.ts';
 import type { Gateway } from './app.ts';
 import type { MetricValues } from './allMetrics.ts';
@@ -81,7 +81,7 @@ async function endWhenLost(gateway: Gateway): Promise<number> {
   await gateway.lost;
   process.stderr.write('This worker was taken for dead, as after a long standstill: it starts anew\n');
   // Whatever hangs ends with the process.
-  await Promise.race([gateway.stop(LOST_DRAIN_MS).catch(() => undefined), setTimeout(LOST_STOP_MS)]);
+  await Promise.race([gateway.stop(LOST_DRAIN_MS).catch(() => undefined), delay(LOST_STOP_MS)]);
   return LOST;
 }
 

@@ -6,6 +6,7 @@ import cluster from 'node:cluster';
 import type { Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { MetricValues } from './allMetrics.ts';
 import type { Summary } from './banner.ts';
 import type { Config } from './config.ts';
@@ -83,7 +84,7 @@ async function holdData({ metadata, data }: Config): Promise<() => void> {
       return () => lock.release();
     } catch (error) {
       if (tries >= LOCK_TRIES_MAX) throw error;
-      await delay(LOCK_PAUSE_MS);
+      await wait(LOCK_PAUSE_MS);
     }
   }
 }
@@ -114,7 +115,7 @@ class Parent {
     const first = await this.#fork();
     if (typeof first === 'number') return first;
     const others = await Promise.all(Array.from({ length: this.#count - 1 }, () => this.#fork()));
-    for (const outcome of others) if (typeof outcome === 'number') void this.#replaceLater(Date.now());
+    for (const outcome of others) if (typeof outcome === 'number') void this.#replace(Date.now(), false);
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     return first;
   }
@@ -132,7 +133,10 @@ class Parent {
       const left = Math.max(0, until - performance.now());
       const ending = this.#end(running, left);
       ended.push(ending);
-      await Promise.race([ending, delay(left / (order.length - index))]);
+      const next = new AbortController();
+      const share = wait(left / (order.length - index), undefined, { signal: next.signal });
+      await Promise.race([ending, share.catch(() => undefined)]);
+      next.abort();
     }
     await Promise.all(ended);
   }
@@ -247,31 +251,30 @@ class Parent {
   #ended(running: Running, code: number): void {
     this.#running.delete(running);
     if (this.#nextAdmin === running) this.#nextAdmin = undefined;
-    if (this.#admin === running) {
+    if (this.#admin === running && !this.#isStopping) {
       this.#admin = undefined;
       // Whoever comes to do the background work says so soon; where that is a process of another machine, nobody does.
       this.#leaderTimer = setTimeout(() => {
         const [any] = [...this.#running].filter(({ session }) => session !== undefined);
-        if (any) this.#giveAdmin(any);
+        if (any && !this.#admin) this.#giveAdmin(any);
       }, LEADER_MS);
       if (this.#nextAdmin) this.#giveAdmin(this.#nextAdmin);
     }
     const { session } = running;
     if (session !== undefined) for (const other of this.#running) tell(other, { kind: 'exited', session });
     if (this.#isStopping || running.isStopping || session === undefined) return;
-    if (code === LOST) void this.#fork();
-    else {
-      process.stderr.write(`A worker ended with ${code}: another one is started\n`);
-      void this.#replaceLater(running.since);
-    }
+    if (code !== LOST) process.stderr.write(`A worker ended with ${code}: another one is started\n`);
+    void this.#replace(running.since, code === LOST);
   }
 
-  async #replaceLater(since: number): Promise<void> {
+  async #replace(since: number, atOnce: boolean): Promise<void> {
     if (Date.now() - since >= RESTART_MS.lived) this.#restartMs = RESTART_MS.first;
-    for (;;) {
-      const pause = this.#restartMs;
-      this.#restartMs = Math.min(RESTART_MS.most, pause * 2);
-      await delay(pause);
+    for (let tries = 0; ; tries++) {
+      if (tries > 0 || !atOnce) {
+        const pause = this.#restartMs;
+        this.#restartMs = Math.min(RESTART_MS.most, pause * 2);
+        await wait(pause);
+      }
       if (this.#isStopping || typeof (await this.#fork()) !== 'number') return;
     }
   }
@@ -295,8 +298,4 @@ class Parent {
 
 function tell({ worker }: Running, message: ToWorker): void {
   if (worker.isConnected()) worker.send(message, () => undefined);
-}
-
-async function delay(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,5 +1,5 @@
-/** Smaller memory is left to the garbage collector: it may be part of a pool, and costs little. */
-const FREED_BYTES_MIN = 16 * 1024;
+/** Smaller memory is left to the garbage collector: it may be part of Node's pool, whose users take less than this. */
+const FREED_BYTES_MIN = 4096;
 
 /**
  * Gives memory back at once, where these bytes are all of their buffer; they are empty afterwards. The collector sees only the small object in front of

@@ -72,7 +72,9 @@ export async function writeBody(
       size += bytes.length;
       assertSize(context, body, size);
       digests.update(bytes);
-      for (const cipher of encryptor.push(bytes)) await pass(cipher, sink);
+      const sealed = encryptor.push(bytes);
+      if (body.isOwned) freeMemory(bytes);
+      for (const cipher of sealed) await pass(cipher, sink);
     }
     options.signal?.throwIfAborted();
     const digest = digests.finish();

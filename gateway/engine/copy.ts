@@ -102,7 +102,7 @@ async function copyBytes(
 ): Promise<WriteResult> {
   const bytes = streamSegments(context, segmentsOf(parts), request.source.customerKey);
   const { customerKey } = request;
-  const body = { bytes, length: record.size };
+  const body = { bytes, length: record.size, isOwned: true };
   const copied = await writeBody(context, located.partition, body, { customerKey, mayShare: true });
   return nameBody(context, request, located, copied, version);
 }

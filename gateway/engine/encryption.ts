@@ -15,8 +15,6 @@ const DATA_KEY_BYTES = 32;
 
 const CIPHER = 'aes-256-gcm';
 const SEALED_FRAME_BYTES = FRAME_BYTES + TAG_BYTES;
-/** Smaller pieces are copied together: a tiny piece may pin the large buffer that it was cut from. */
-const SMALL_PIECE_BYTES = 4_096;
 
 export interface FrameLayout {
   readonly frames: number;
@@ -67,7 +65,7 @@ export function createDataKey(): Buffer {
   return randomBytes(DATA_KEY_BYTES);
 }
 
-/** One body's encryption. Holds at most one frame and the piece at hand. Pieces may be of any size and must not change afterwards. */
+/** One body's encryption. Holds one frame at most. Pieces may be of any size; nothing of them is kept. */
 export interface Encryptor {
   /** Ciphertext that is ready, in order; the buffers belong to the caller. */
   push(bytes: Uint8Array): Buffer[];
@@ -87,63 +85,55 @@ export function createEncryptor(key: Uint8Array): Encryptor {
       // A full frame is sealed only once a byte follows it: until then it may be the last.
       while (held.length + rest.length > FRAME_BYTES) {
         const taken = FRAME_BYTES - held.length;
-        held.add(rest.subarray(0, taken));
+        const head = rest.subarray(0, taken);
         rest = rest.subarray(taken);
-        sealFrame(key, nonceOf(frame++, false), held.take(), sealed);
+        sealFrame(key, nonceOf(frame++, false), held.length === 0 ? head : held.take(head), sealed);
       }
       held.add(rest);
       return sealed;
     },
     finish() {
       const sealed: Buffer[] = [];
-      if (held.length > 0) sealFrame(key, nonceOf(frame, true), held.take(), sealed);
+      if (held.length > 0) sealFrame(key, nonceOf(frame, true), held.take(NOTHING), sealed);
       return sealed;
     },
   };
 }
 
-/** Pieces of the frame that is being filled. */
+const NOTHING = new Uint8Array(0);
+
+/** The frame that is being filled, copied together: pieces come in any size, and their memory is their owner's. */
 class HeldFrame {
-  #pieces: Uint8Array[] = [];
-  #small = Buffer.alloc(0);
-  #smallUsed = 0;
+  #bytes = Buffer.allocUnsafe(0);
   length = 0;
 
   add(piece: Uint8Array): void {
     if (piece.length === 0) return;
-    this.length += piece.length;
-    if (piece.length >= SMALL_PIECE_BYTES) {
-      this.#endSmall();
-      this.#pieces.push(piece);
-      return;
-    }
-    if (this.#smallUsed + piece.length > this.#small.length) {
-      this.#endSmall();
-      this.#small = Buffer.allocUnsafe(SMALL_PIECE_BYTES);
-    }
-    this.#small.set(piece, this.#smallUsed);
-    this.#smallUsed += piece.length;
+    const length = this.length + piece.length;
+    if (length > this.#bytes.length) this.#grow(length);
+    this.#bytes.set(piece, this.length);
+    this.length = length;
   }
 
-  take(): Uint8Array[] {
-    this.#endSmall();
-    const pieces = this.#pieces;
-    this.#pieces = [];
+  /** All of it with a last piece; good until the next `add`. */
+  take(piece: Uint8Array): Uint8Array {
+    this.add(piece);
+    const bytes = this.#bytes.subarray(0, this.length);
     this.length = 0;
-    return pieces;
+    return bytes;
   }
 
-  #endSmall(): void {
-    if (this.#smallUsed === 0) return;
-    this.#pieces.push(this.#small.subarray(0, this.#smallUsed));
-    this.#small = this.#small.subarray(this.#smallUsed);
-    this.#smallUsed = 0;
+  /** A small body takes little; one of many pieces, a frame. */
+  #grow(length: number): void {
+    const grown = Buffer.allocUnsafe(this.length === 0 ? length : Math.max(length, FRAME_BYTES));
+    grown.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = grown;
   }
 }
 
-function sealFrame(key: Uint8Array, nonce: Buffer, pieces: readonly Uint8Array[], sealed: Buffer[]): void {
+function sealFrame(key: Uint8Array, nonce: Buffer, plain: Uint8Array, sealed: Buffer[]): void {
   const cipher = createCipheriv(CIPHER, key, nonce, { authTagLength: TAG_BYTES });
-  for (const piece of pieces) sealed.push(cipher.update(piece));
+  sealed.push(cipher.update(plain));
   // GCM holds nothing back: `final` only closes the tag.
   cipher.final();
   sealed.push(cipher.getAuthTag());

@@ -24,6 +24,8 @@ export interface MemberRecord extends Activity {
   /** Last epoch that it has passed: its reads from before are over, but for those of `pins`. */
   readonly passed: number;
   readonly pins: readonly Hex[];
+  /** By partition: chunks of this process with a smaller counter were recorded, if ever, before the beat. */
+  readonly settledBelow: readonly number[];
 }
 
 export interface LeaseRecord {
@@ -32,12 +34,13 @@ export interface LeaseRecord {
   readonly term: number;
 }
 
-type MemberRow = [number, string, boolean, number, string[], string[] | null, string[]];
+type MemberRow = [number, string, boolean, number, string[], string[] | null, string[], number[]];
 const memberRow = defineRecord<MemberRow>({ name: 'member', version: 1 });
 
 export const memberCodec = {
-  encode: ({ beat, group, dying, passed, pins, uploading, quietAt }: MemberRecord): Buffer =>
-    memberRow.encode([
+  encode(record: MemberRecord): Buffer {
+    const { beat, group, dying, passed, pins, uploading, quietAt, settledBelow } = record;
+    return memberRow.encode([
       beat,
       group,
       dying,
@@ -45,10 +48,12 @@ export const memberCodec = {
       [...pins],
       uploading ? [...uploading] : null,
       [...quietAt],
-    ]),
+      [...settledBelow],
+    ]);
+  },
   decode(bytes: Uint8Array): MemberRecord {
-    const [beat, group, dying, passed, pins, uploading, quietAt] = memberRow.decode(bytes);
-    return { beat, group, dying, passed, pins, uploading: uploading ?? undefined, quietAt };
+    const [beat, group, dying, passed, pins, uploading, quietAt, settledBelow] = memberRow.decode(bytes);
+    return { beat, group, dying, passed, pins, uploading: uploading ?? undefined, quietAt, settledBelow };
   },
 };
 

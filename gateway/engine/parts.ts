@@ -137,7 +137,7 @@ export async function copyPart(
       const bytes = streamSegments(context, run, request.source.customerKey);
       return fromVersion(
         source,
-        await writePart(context, { ...request, body: { bytes, length: end - start } }, found),
+        await writePart(context, { ...request, body: { bytes, length: end - start, isOwned: true } }, found),
       );
     }
     const owner = newId();

@@ -5,9 +5,10 @@ import type { KeyValueStore } from '../metadata/types.ts';
 import { AllPins, ReadEpochs } from './epochs.ts';
 import { Lease } from './lease.ts';
 import { BEAT_MS, Members } from './members.ts';
-import type { Activity } from './memberRecords.ts';
+import type { Saying } from './members.ts';
+import type { Activity, MemberRecord } from './memberRecords.ts';
 import type { Pins } from './pins.ts';
-import { sessionOfId } from './session.ts';
+import { counterOfId, partitionOfId, sessionOfId } from './session.ts';
 import type { Session } from './session.ts';
 
 /** A new epoch is passed at a beat of its own: who reclaims waits for it. */
@@ -77,7 +78,7 @@ export class Peers {
     const { members, lease } = peers;
     await peers.#epochs.note();
     await parts.pins.quiesce();
-    await members.join({ ...options.activity(), ...peers.#epochs.report() });
+    await members.join(peers.#saying());
     await parts.session.enterAll();
     // Twice: of a former holder without a record it is certain only then that there is none.
     await lease.attend();
@@ -101,6 +102,8 @@ export class Peers {
       // It may have joined since the last look.
       return this.members.isLive(session);
     }
+    if (counterOfId(chunk) < (record.settledBelow[partitionOfId(chunk)] ?? 0))
+      return listsUpload(record, chunk);
     const asked = this.#asked.get(chunk);
     if (!asked) {
       if (this.#asked.size >= ASKED_MAX) this.#asked.clear();
@@ -110,13 +113,13 @@ export class Peers {
     if (this.members.hasLookedSince(asked.looks)) asked.beat ??= record.beat;
     // One beat may have been under way when the chunk was first asked about: the one after it knows of the chunk.
     if (asked.beat === undefined || record.beat < asked.beat + 2) return true;
-    return record.uploading?.includes(chunk) ?? true;
+    return listsUpload(record, chunk);
   }
 
   /** The same of a chunk that was garbage before the present epoch, and so was recorded before the beats that passed it. */
   listsUpload(chunk: ChunkId): boolean {
     const record = this.members.others().get(sessionOfId(chunk));
-    return record !== undefined && (record.uploading?.includes(chunk) ?? true);
+    return record !== undefined && listsUpload(record, chunk);
   }
 
   /** Other processes that may have a put to a leaving provider under way. */
@@ -129,7 +132,7 @@ export class Peers {
   async beat(): Promise<number> {
     const { members, lease } = this;
     const isNew = await this.#epochs.note();
-    await members.beat({ ...this.#options.activity(), ...this.#epochs.report() });
+    await members.beat(this.#saying());
     await members.look();
     await lease.attend();
     return isNew ? SOON_MS : BEAT_MS;
@@ -144,6 +147,11 @@ export class Peers {
     await this.members.leave();
   }
 
+  #saying(): Saying {
+    const settledBelow = this.#session.settledBelow();
+    return { ...this.#options.activity(), ...this.#epochs.report(), settledBelow };
+  }
+
   async #run(): Promise<void> {
     const { pause = sleep, onError } = this.#options;
     const { signal } = this.#stopping;
@@ -156,6 +164,10 @@ export class Peers {
       });
     }
   }
+}
+
+function listsUpload({ uploading }: MemberRecord, chunk: ChunkId): boolean {
+  return uploading?.includes(chunk) ?? true;
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {

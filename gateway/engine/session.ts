@@ -27,9 +27,9 @@ interface Range {
 export const chunkIdOf = (partition: number, session: Hex, counter: number): ChunkId =>
   partition.toString(16).padStart(4, '0') + session + counter.toString(16).padStart(12, '0');
 
-const partitionOfId = (id: ChunkId): number => Number.parseInt(id.slice(0, 4), 16);
+export const partitionOfId = (id: ChunkId): number => Number.parseInt(id.slice(0, 4), 16);
 export const sessionOfId = (id: ChunkId): Hex => id.slice(4, 20);
-const counterOfId = (id: ChunkId): number => Number.parseInt(id.slice(20), 16);
+export const counterOfId = (id: ChunkId): number => Number.parseInt(id.slice(20), 16);
 
 export class Session {
   readonly id: Hex = newShortId();
@@ -104,6 +104,16 @@ export class Session {
   holds(id: ChunkId): boolean {
     const range = this.#ranges.get(partitionOfId(id));
     return sessionOfId(id) === this.id && range !== undefined && range.unsettled.has(counterOfId(id));
+  }
+
+  /** By partition: every id with a smaller counter is settled. */
+  settledBelow(): number[] {
+    return Array.from({ length: this.#kv.partitions }, (_, partition) => {
+      const range = this.#ranges.get(partition);
+      // Ids are taken, and kept here, in order.
+      const [first] = range?.unsettled ?? [];
+      return first ?? range?.next ?? 0;
+    });
   }
 
   /** The chunk will never be recorded; reclaim deletes what there is of it. */

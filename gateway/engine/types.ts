@@ -34,6 +34,8 @@ export interface BodyPromises {
 export interface Body extends BodyPromises {
   /** Decoded payload. An error it throws is rethrown as it is, and nothing is stored. Iterated once. */
   readonly bytes: AsyncIterable<Uint8Array>;
+  /** Nobody else uses its pieces: their memory may be freed once they were used. */
+  readonly isOwned?: boolean;
 }
 
 /** A customer's key (SSE-C); lives as long as the request. */

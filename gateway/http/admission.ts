@@ -16,8 +16,6 @@ const WINDOW_MS = 250;
 const PARK_EVERY_MS = 25;
 /** Ms without a request after which what was learnt of the load is forgotten. */
 const REST_AFTER_MS = 2000;
-/** Requests a second that connections whose last one failed authentication may make while the event loop is busy and others are served. */
-const FAILED_PER_SECOND = 500;
 /** Part of its time from which the event loop is the bottleneck. */
 const BUSY = 0.9;
 /**
@@ -50,6 +48,8 @@ export interface AdmissionOptions {
   readonly fraction: () => number;
   /** Uploads of more than a small body that may be in work or waiting for memory. */
   readonly transfersMax: number;
+  /** See HttpLimits. */
+  readonly failedPerSecondMax: number;
   /** Nothing more can be taken in at all. */
   readonly full: () => boolean;
 }
@@ -94,12 +94,13 @@ export class Admission {
   /** Whether a client with a valid key was there in this window or the last. */
   #proven = false;
   #provenBefore = false;
-  #failedLeft = FAILED_PER_SECOND;
+  #failedLeft: number;
   #holdMs = 0;
 
   constructor(options: AdmissionOptions) {
-    const { now, transfersMax } = options;
+    const { now, transfersMax, failedPerSecondMax } = options;
     this.#options = options;
+    this.#failedLeft = failedPerSecondMax;
     const fixed = { initial: transfersMax, min: transfersMax, max: transfersMax, toleratedMs: Infinity };
     this.#doors = {
       read: new Door(RULES.read, true, now),
@@ -153,7 +154,8 @@ export class Admission {
     this.#windowBegan = now;
     for (const door of doors) door.close(seconds, this.#load.busy > BUSY);
     this.#adjustHold(doors);
-    this.#failedLeft = Math.min(FAILED_PER_SECOND, this.#failedLeft + FAILED_PER_SECOND * seconds);
+    const { failedPerSecondMax } = this.#options;
+    this.#failedLeft = Math.min(failedPerSecondMax, this.#failedLeft + failedPerSecondMax * seconds);
     this.#provenBefore = this.#proven;
     this.#proven = false;
   }
@@ -212,6 +214,6 @@ export class Admission {
   #rest(now: number): void {
     for (const door of Object.values(this.#doors)) door.rest();
     this.#windowBegan = this.#parkedAt = now;
-    this.#failedLeft = FAILED_PER_SECOND;
+    this.#failedLeft = this.#options.failedPerSecondMax;
   }
 }

@@ -16,6 +16,7 @@ import { isWhole, turnAway } from './turnAway.ts';
 export interface FrontDoorOptions {
   /** Uploads of more than a small body that may be in work or waiting for memory. */
   readonly transfersMax: number;
+  readonly failedPerSecondMax: number;
   readonly smallBodyBytes: number;
   /** Bytes that the process may take. */
   readonly residentMax: number;
@@ -56,6 +57,7 @@ export class FrontDoor {
       now: () => performance.now(),
       fraction: () => Math.random(),
       transfersMax: options.transfersMax,
+      failedPerSecondMax: options.failedPerSecondMax,
       full: () => options.full(),
     });
     this.#timer = new AdmissionTimer(this.#admission, this.#held, options.residentMax);

@@ -35,6 +35,8 @@ export interface HttpLimits {
   /** Requests under way, those included whose clients are slow; beyond it 503 SlowDown at once, before any limit on the work in them. */
   readonly requestsMax: number;
   readonly connectionsMax: number;
+  /** Requests a second of connections whose last one failed authentication, while the event loop is busy and others are served. */
+  readonly failedPerSecondMax: number;
   /** Requests that a connection may send ahead of their answers; beyond it the connection is cut. S3's clients send none. */
   readonly pipelinedMax: number;
   /** An unread body up to this size, that comes within this time, is read and dropped so that the connection lives on. */
@@ -62,6 +64,7 @@ export const HTTP_LIMITS: HttpLimits = Object.freeze({
   memoryWaitersMax: 256,
   requestsMax: 4096,
   connectionsMax: 10_000,
+  failedPerSecondMax: 500,
   pipelinedMax: 16,
   discardBytesMax: 64 * 1024,
   discardMs: 1000,

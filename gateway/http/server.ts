@@ -64,6 +64,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const downloads = new MemoryBudget(options.uploadMemory);
   const responses = new Map<Duplex, ServerResponse>();
   const frontDoor = new FrontDoor({
+    failedPerSecondMax: limits.failedPerSecondMax,
     transfersMax: Math.ceil(uploads.capacity / limits.uploadBytes) + limits.memoryWaitersMax,
     smallBodyBytes: limits.smallBodyBytes,
     residentMax: 2 * options.uploadMemory + BASE_MEMORY,

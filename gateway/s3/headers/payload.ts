@@ -28,6 +28,7 @@ export function uploadBody(request: S3Request): Body {
   const checksum = bodyChecksum(request);
   return {
     bytes: payload.bytes,
+    isOwned: true,
     ...(payload.length !== undefined && { length: payload.length }),
     ...(payload.sha256 !== undefined && { contentSha256: payload.sha256 }),
     ...(md5 !== undefined && { contentMd5: md5 }),

@@ -292,6 +292,19 @@ describe.each([1, 4])('several processes, %i partitions', (partitions) => {
     expect(await one.engine.reclaim.runOnce()).toMatchObject({ chunks: 1, failed: 0 });
   });
 
+  test('who repairs is told at once of chunks that were recorded before the last beat', async () => {
+    const [one] = await begin(1);
+    let uploading: string[] = [];
+    const two = await cluster.start({ activity: () => ({ uploading, quietAt: [] }) });
+    await one.engine.store.createBucket('b', OWNER);
+    await putText(two.engine.store, 'b', 'k', 'x'.repeat(150_000));
+    const [first, second] = await recordedChunks(cluster.kv);
+    uploading = [second!];
+    await cluster.beats();
+    await cluster.beats();
+    expect([one.peers.isUploading(first!), one.peers.isUploading(second!)]).toEqual([false, true]);
+  });
+
   test('who repairs is told that a chunk may still be uploaded until two beats after it has asked say otherwise', async () => {
     const [one] = await begin(1);
     let uploading: string[] = [];

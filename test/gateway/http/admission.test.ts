@@ -109,7 +109,13 @@ class Clock {
   readonly holds: number[] = [];
   readonly admission: Admission;
   constructor(transfersMax = 100, fraction = (): number => 0.5) {
-    this.admission = new Admission({ now: () => this.now, fraction, transfersMax, full: () => false });
+    this.admission = new Admission({
+      now: () => this.now,
+      fraction,
+      transfersMax,
+      failedPerSecondMax: 500,
+      full: () => false,
+    });
   }
 
   ask(count: number, kind: RequestClass, standing: Standing = 'proven', again = false): void {

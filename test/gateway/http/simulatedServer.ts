@@ -67,6 +67,7 @@ export class SimulatedServer {
       now: () => this.now,
       fraction: this.#random,
       transfersMax: 100,
+      failedPerSecondMax: 500,
       full: () => false,
     });
   }

@@ -129,3 +129,60 @@ describe('GroupCommit', () => {
     expect(await answers).toMatchObject([{ reason: { kind: 'Unavailable' } }, { value: true }]);
   });
 });
+
+/** Lets the batch into its transaction, and ends it, when the test says so. */
+class SharedBackend extends ManualBackend {
+  readonly turns: (() => void)[] = [];
+
+  transact(decide: () => Writes): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.turns.push(() => this.apply(decide()).then(resolve, reject));
+    return promise;
+  }
+
+  async turn(index: number): Promise<void> {
+    while (this.turns.length <= index) await new Promise((wake) => setImmediate(wake));
+    this.turns[index]!();
+  }
+}
+
+describe('GroupCommit among other writers', () => {
+  test('checks are evaluated when the batch has its turn, not before', async () => {
+    const backend = new SharedBackend();
+    const commits = new GroupCommit(backend, NEVER_MS);
+    const answers = Promise.all([commits.submit(put('a', null)), commits.submit(put('b', null))]);
+    while (backend.turns.length === 0) await new Promise((wake) => setImmediate(wake));
+    // Another process was first.
+    backend.stored.set('a', bytes('theirs'));
+    await backend.turn(0);
+    (await backend.batch(0)).end();
+    expect(await answers).toEqual([false, true]);
+    expect(text(backend.stored.get('a'))).toBe('theirs');
+  });
+
+  test('a batch whose turn does not come is not applied, then or later', async () => {
+    const backend = new SharedBackend();
+    const commits = new GroupCommit(backend, 20);
+    await expect(commits.submit(put('a'))).rejects.toMatchObject({ kind: 'Unavailable' });
+    await expect(commits.submit(put('b'))).rejects.toMatchObject({ kind: 'Unavailable' });
+    await backend.turn(0);
+    const batch = await backend.batch(0);
+    expect(batch.keys).toEqual([]);
+    batch.end();
+    await new Promise((wake) => setImmediate(wake));
+    const after = commits.submit(put('a', null));
+    await backend.turn(1);
+    (await backend.batch(1)).end();
+    expect(await after).toBe(true);
+  });
+
+  test('a batch that hangs in its transaction is Unknown', async () => {
+    const backend = new SharedBackend();
+    const commits = new GroupCommit(backend, 20);
+    const hanging = commits.submit(put('a'));
+    const answer = expect(hanging).rejects.toMatchObject({ kind: 'Unknown' });
+    await backend.turn(0);
+    await answer;
+    (await backend.batch(0)).end();
+  });
+});

@@ -84,7 +84,13 @@ export async function startS3Gateway(
     domain,
     log,
   });
-  const server = createHttpServer({ handle, log, uploadMemory: 1 << 26 });
+  const server = createHttpServer({
+    handle,
+    log,
+    uploadMemory: 1 << 26,
+    // Thousands of refused requests share this process with the server.
+    limits: { failedPerSecondMax: Infinity },
+  });
   const { port } = await server.listen(0, '127.0.0.1');
   const client = new S3Client({
     region,

@@ -114,7 +114,7 @@ describe('monitors', () => {
     ['most are there half of the time', [{}, { up: 0.5 }, { up: 0.5 }, { up: 0.4 }, { up: 0.6 }], 0],
     ['most are silent', [{}, { silent: true }, { silent: true }, { silent: true }, { silent: true }], 0],
     ['all but one are late', [{}, { late: true }, { late: true }, { late: true }, { late: true }], 0],
-    ['all are silent about half of what they have', Array<Conduct>(5).fill(HUSHED), 0],
+    ['all are silent about half of what they have', [HUSHED, HUSHED, HUSHED, HUSHED, HUSHED], 0],
     ['a fifth of all answers is lost, to each monitor others', [{}, {}, {}, {}, {}], 0.2],
     ['half of all answers are lost, to each monitor others', [{}, {}, {}, {}, {}], 0.5],
     ['there is one provider, and a third of its answers is lost', [{}], 1 / 3],
@@ -131,7 +131,7 @@ describe('monitors', () => {
   test('small providers that answer three of seven, and are silent towards the others, have none of these removed', () => {
     const small: Conduct = { silentTo: [3, 4, 5, 6], part: 0.001 };
     const net = new SyntheticNetwork({
-      providers: [{}, {}, {}, ...Array<Conduct>(6).fill(small)],
+      providers: [{}, {}, {}, small, small, small, small, small, small],
       monitors: 7,
     });
     for (let era = 0; era < 20; era++) net.era();
