@@ -21,17 +21,34 @@ const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
  * block a thread of the pool for ever, and a link leads out of the provider's directory.
  * @throws TransportError 'Corrupt', or a system error
  */
-export async function openStored(path: string): Promise<{ readonly fd: number; readonly size: number }> {
-  let fd: number;
+export async function openStored(path: string): Promise<StoredFile> {
+  return await storedFile(await openFile(path), path);
+}
+
+export interface StoredFile {
+  readonly fd: number;
+  readonly size: number;
+}
+
+/** The first half of openStored: it may still be no file. @throws TransportError 'Corrupt', or a system error */
+export async function openFile(path: string): Promise<number> {
   try {
-    fd = await open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
+    return await open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   } catch (error) {
     const foreign = errorCode(error) === 'ELOOP' || errorCode(error) === 'ENXIO';
-    throw foreign ? new TransportError('Corrupt', `${path} is not a file`, { cause: error }) : error;
+    throw foreign ? notAFile(path, error) : error;
   }
+}
+
+function notAFile(path: string, cause?: unknown): TransportError {
+  return new TransportError('Corrupt', `${path} is not a file`, { cause });
+}
+
+/** The second half of openStored: closes what is no file. */
+export async function storedFile(fd: number, path: string): Promise<StoredFile> {
   try {
     const stats = await fstat(fd);
-    if (!stats.isFile()) throw new TransportError('Corrupt', `${path} is not a file`);
+    if (!stats.isFile()) throw notAFile(path);
     return { fd, size: stats.size };
   } catch (error) {
     await closeQuietly(fd);
@@ -62,6 +79,17 @@ export async function readAt(fd: number, position: number, length: number): Prom
     filled += bytesRead;
   }
   return buffer;
+}
+
+/** The whole file, in `buffer`; undefined where it does not fit. What is no file has nothing, or is 'Corrupt'. */
+export async function readInto(fd: number, buffer: Buffer): Promise<Buffer | undefined> {
+  try {
+    const { bytesRead } = await readOnce(fd, buffer, 0, buffer.length, 0);
+    return bytesRead < buffer.length ? buffer.subarray(0, bytesRead) : undefined;
+  } catch (error) {
+    const isForeign = ['EISDIR', 'ESPIPE', 'EAGAIN', 'EINVAL'].includes(errorCode(error) ?? '');
+    throw isForeign ? new TransportError('Corrupt', 'not a file', { cause: error }) : error;
+  }
 }
 
 /** Writes all of `parts` in a row at `position`. */

@@ -1,6 +1,7 @@
 import { createHasher, createProver, LEAF_BYTES, type Prover } from '#erasure';
 import { freeMemory } from '../freeMemory.ts';
-import { closeQuietly, openStored, readAt } from './fileCalls.ts';
+import { closeQuietly, openFile, openStored, readAt, readInto, storedFile } from './fileCalls.ts';
+import type { StoredFile } from './fileCalls.ts';
 import { decodeTail, leafRange, leavesBytes, shardLengthOf, TRAILER_BYTES } from './shardFile.ts';
 import { TransportError, type ShardSeal, type ShardSlice } from '../types.ts';
 
@@ -21,7 +22,11 @@ export class OpenShard {
 
   /** @throws TransportError 'Corrupt', or a system error */
   static async open(path: string): Promise<OpenShard> {
-    const { fd, size } = await openStored(path);
+    return await OpenShard.of(await openStored(path));
+  }
+
+  /** Takes the descriptor over. @throws TransportError 'Corrupt', or a system error */
+  static async of({ fd, size }: StoredFile): Promise<OpenShard> {
     try {
       const length = shardLengthOf(size);
       if (length === undefined) throw new TransportError('Corrupt', `no shard has a file of ${size} bytes`);
@@ -39,12 +44,7 @@ export class OpenShard {
   /** @throws TransportError 'Corrupt' */
   async slice(first: number, count: number): Promise<ShardSlice> {
     const range = leafRange(this.seal.length, first, count);
-    if (!range) {
-      throw new TransportError(
-        'Corrupt',
-        `a shard of ${this.seal.length} bytes has no leaves [${first}, ${first + count})`,
-      );
-    }
+    if (!range) throw outside(this.seal.length, first, count);
     const bytes = await readAt(this.#fd, range.start, range.end - range.start);
     if (bytes.length < range.end - range.start)
       throw new TransportError('Corrupt', 'the file has become shorter');
@@ -71,6 +71,46 @@ export class OpenShard {
   }
 }
 
+/** Room for a short shard with its tree. */
+const SHORT_BYTES = 64 * 1024;
+/** Buffers that short shards are read into before what is asked for is copied out. */
+const spare: Buffer[] = [];
+const SPARE_MAX = 32;
+
+/**
+ * Leaves of a short shard by three calls instead of five: its whole file is read at once. A larger file's descriptor is given back open.
+ * @throws TransportError 'Corrupt', or a system error
+ */
+async function readShort(path: string, first: number, count: number): Promise<ShardSlice | OpenShard> {
+  const fd = await openFile(path);
+  const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(SHORT_BYTES);
+  let isOpen = true;
+  try {
+    const file = await readInto(fd, buffer);
+    if (file === undefined) {
+      isOpen = false;
+      return await OpenShard.of(await storedFile(fd, path));
+    }
+    const length = shardLengthOf(file.length);
+    const seal = length === undefined ? undefined : decodeTail(file.subarray(length), length);
+    if (!seal) throw new TransportError('Corrupt', `the file of ${file.length} bytes is no shard`);
+    const range = leafRange(seal.length, first, count);
+    if (!range) throw outside(seal.length, first, count);
+    const bytes = Buffer.from(file.subarray(range.start, range.end));
+    return { first, bytes, proof: hasher.proof(seal.leaves, first, count) };
+  } finally {
+    if (spare.length < SPARE_MAX) spare.push(buffer);
+    if (isOpen) await closeQuietly(fd);
+  }
+}
+
+function outside(length: number, first: number, count: number): TransportError {
+  return new TransportError(
+    'Corrupt',
+    `a shard of ${length} bytes has no leaves [${first}, ${first + count})`,
+  );
+}
+
 /** Shards shorter than this are opened for every call: their readers seldom come back for more. */
 const KEPT_BYTES_MIN = 512 * 1024;
 const KEPT_MAX = 32;
@@ -91,7 +131,15 @@ export class OpenShards {
   readonly #entries = new Map<string, Entry>();
 
   async slice(path: string, first: number, count: number): Promise<ShardSlice> {
-    const entry = this.#entries.get(path) ?? this.#add(path);
+    let opened: OpenShard | undefined;
+    if ((first + count) * LEAF_BYTES <= SHORT_BYTES && !this.#entries.has(path)) {
+      const found = await readShort(path, first, count);
+      if (!(found instanceof OpenShard)) return found;
+      opened = found;
+    }
+    const known = this.#entries.get(path);
+    if (known) await opened?.close();
+    const entry = known ?? this.#add(path, opened ? Promise.resolve(opened) : OpenShard.open(path));
     entry.users++;
     clearTimeout(entry.idle);
     try {
@@ -113,8 +161,8 @@ export class OpenShards {
     await Promise.all([...this.#entries.keys()].map((path) => this.forget(path)));
   }
 
-  #add(path: string): Entry {
-    const entry: Entry = { opening: OpenShard.open(path), users: 0, idle: undefined };
+  #add(path: string, opening: Promise<OpenShard>): Entry {
+    const entry: Entry = { opening, users: 0, idle: undefined };
     this.#entries.set(path, entry);
     return entry;
   }
