@@ -158,6 +158,7 @@ async function compose(
     random: systemRandom,
     region: config.region,
     profile: config.profile,
+    options: { readCacheBytes: config.readCache },
     ...(isShared && {
       peers: {
         group: worker?.group ?? randomBytes(8).toString('hex'),

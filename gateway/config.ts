@@ -38,6 +38,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Bytes that request bodies under way may hold together. */
   readonly uploadMemory: number;
+  /** Bytes. */
+  readonly readCache: number;
   /** Processes that share the port and the store. */
   readonly workers: number;
 }
@@ -188,6 +190,13 @@ export const SETTINGS = {
     fallback: '192',
     help: 'memory that all uploads under way may hold; beyond it sockets are not read',
   },
+  readCache: {
+    env: 'SHARDWAY_READ_CACHE',
+    flag: 'read-cache',
+    placeholder: 'MiB',
+    fallback: '32',
+    help: 'memory for the ciphertext of small objects that were read lately; 0 for none',
+  },
   metadataPassword: {
     env: 'SHARDWAY_METADATA_PASSWORD',
     placeholder: 'secret',
@@ -269,6 +278,7 @@ export function readConfig(
     root: accessKey !== undefined && secretKey !== undefined ? { accessKey, secretKey } : undefined,
     logLevel,
     uploadMemory: uploadMemoryMiB * 1024 * 1024,
+    readCache: wholeNumber('readCache', required('readCache'), 0) * 1024 * 1024,
     workers: workers(required('workers'), metadata),
   });
 }

@@ -66,7 +66,8 @@ export async function runWorker(config: Config, version: string): Promise<number
   await admin.set(isAdmin);
   const uploadMemory = Math.max(UPLOAD_BYTES_MIN, Math.floor(config.uploadMemory / workers));
   const place = { group, admin, collect: () => collections.ask() };
-  gateway = await startGateway({ ...config, uploadMemory }, version, place);
+  const readCache = Math.floor(config.readCache / workers);
+  gateway = await startGateway({ ...config, uploadMemory, readCache }, version, place);
   started.resolve(gateway);
   const { summary, session, leadership } = gateway;
   say({ kind: 'ready', session, summary });

@@ -16,6 +16,7 @@ import {
 } from './keys.ts';
 import type { BodyPart, Segment, VersionRecord } from './model.ts';
 import { loadParts } from './pages.ts';
+import { ReadCache } from './readCache.ts';
 import { streamSegments } from './reader.ts';
 import { scanPages } from './scan.ts';
 import { bodyIdOf, lengthOf, segmentsOf, storedBody } from './segments.ts';
@@ -51,8 +52,10 @@ interface Found {
 }
 
 export const createCheck =
-  (context: Context): CheckObjects =>
+  (given: Context): CheckObjects =>
   async (onProgress, signal) => {
+    // What the providers have is asked for, not what was read from them lately.
+    const context = { ...given, cache: new ReadCache(0) };
     const problems: CheckProblem[] = [];
     let versions = 0;
     let bytes = 0;

@@ -7,6 +7,7 @@ import type { Locks } from './locks.ts';
 import type { Hex } from './model.ts';
 import type { Packs } from './packs.ts';
 import type { Pins } from './pins.ts';
+import type { ReadCache } from './readCache.ts';
 import type { Session } from './session.ts';
 
 const MIB = 1024 * 1024;
@@ -18,6 +19,8 @@ export interface EngineOptions {
   readonly reservedIds: number;
   /** Encoded body up to which it stays in its version record. */
   readonly inlineBodyBytes: number;
+  /** Bytes of ciphertext of small bodies that are kept in memory; 0 for none. */
+  readonly readCacheBytes: number;
   /** Largest body, in bytes of plaintext, that may share a chunk with others. */
   readonly packedBodyBytes: number;
   /** Encoded bytes of a page of a longer body, about. */
@@ -39,6 +42,7 @@ export const DEFAULT_OPTIONS: EngineOptions = {
   chunkBytes: 64 * MIB,
   reservedIds: 256,
   inlineBodyBytes: 8 * 1024,
+  readCacheBytes: 0,
   packedBodyBytes: 128 * 1024,
   pageBytes: 256 * 1024,
   inlineChunks: 64,
@@ -60,6 +64,7 @@ export interface Context {
   readonly region: string;
   readonly options: EngineOptions;
   readonly session: Session;
+  readonly cache: ReadCache;
   readonly packs: Packs;
   readonly pins: Pins;
   readonly locks: Locks;

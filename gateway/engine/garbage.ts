@@ -9,7 +9,7 @@ import { readPages } from './pages.ts';
 import { byHome, PRESENT } from './recorded.ts';
 import { scanPages } from './scan.ts';
 
-/** Garbage entries read at once, and entries of a commit, about. */
+/** Entries of a commit, about. */
 const PAGE = 256;
 
 /**
@@ -18,15 +18,19 @@ const PAGE = 256;
  */
 export async function dropGarbage(context: Context, partition: number): Promise<number> {
   let dropped = 0;
-  for await (const page of scanPages(context.kv, partition, ofKind(KIND.garbage), PAGE)) {
+  const { garbageAtOnce } = context.pins;
+  for await (const page of scanPages(context.kv, partition, ofKind(KIND.garbage), garbageAtOnce)) {
     // Readers that saw a version before it became garbage have pinned it once these are through.
     await context.pins.quiesce();
     const due = page
       .map(([key, value]) => ({ key, id: idAt(key, 1, 16), garbage: garbageCodec.decode(value) }))
       .filter((entry) => !context.pins.has(readersOf(entry)));
     const short = due.filter(({ garbage }) => referencesIn(garbage) !== undefined);
-    await dropShort(context, partition, short);
-    for (const entry of due) if (!short.includes(entry)) await dropLong(context, partition, entry);
+    for (let at = 0; at < short.length; at += PAGE) {
+      await dropShort(context, partition, short.slice(at, at + PAGE));
+    }
+    const isShort = new Set(short);
+    for (const entry of due) if (!isShort.has(entry)) await dropLong(context, partition, entry);
     dropped += due.length;
   }
   return dropped;

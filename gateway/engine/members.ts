@@ -221,7 +221,7 @@ export class Members {
 }
 
 /** Takes a session's life in every partition: from then on none of its commits that check it applies. */
-export async function fenceOff(kv: KeyValueStore, session: Hex): Promise<void> {
+async function fenceOff(kv: KeyValueStore, session: Hex): Promise<void> {
   const partitions = Array.from({ length: kv.partitions }, (_, partition) => partition);
   await Promise.all(partitions.map((partition) => kv.commit(partition, { deletes: [sessionKey(session)] })));
 }

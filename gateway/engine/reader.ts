@@ -146,10 +146,29 @@ export async function* streamSegments(
 
 async function* readExtent(
   context: Context,
-  { chunk, offset, length }: Extent,
+  extent: Extent,
   signal: AbortSignal | undefined,
 ): AsyncIterable<Uint8Array> {
-  yield* context.chunks.read(await chunkRecord(context, chunk), offset, length, signal);
+  const { cache } = context;
+  const known = cache.get(extent);
+  if (known) {
+    yield known;
+    return;
+  }
+  const { chunk, offset, length } = extent;
+  const pieces = context.chunks.read(await chunkRecord(context, chunk), offset, length, signal);
+  if (!cache.takes(extent)) {
+    yield* pieces;
+    return;
+  }
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let filled = 0;
+  for await (const piece of pieces) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  if (filled === length) cache.put(extent, bytes);
+  yield bytes.subarray(0, filled);
 }
 
 /** @throws EngineError 'Unreadable' */

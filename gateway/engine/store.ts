@@ -22,6 +22,7 @@ import { Locks } from './locks.ts';
 import { put, remove, setTags, stat } from './objects.ts';
 import { copyPart, listParts, putPart } from './parts.ts';
 import { Packs } from './packs.ts';
+import { ReadCache } from './readCache.ts';
 import type { Hex } from './model.ts';
 import { Peers } from './peers.ts';
 import type { PeersOptions } from './peers.ts';
@@ -79,6 +80,7 @@ export async function openObjectStore(parts: EngineParts): Promise<Engine> {
     ...parts,
     options: peers ? { ...options, isLive: (one) => peers.members.isLive(one) } : options,
     session,
+    cache: new ReadCache(options.readCacheBytes),
     packs: new Packs({ ...parts, session }),
     pins,
     locks: new Locks(),

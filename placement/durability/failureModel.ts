@@ -74,7 +74,6 @@ export const PRIOR_MODEL: FailureModel = modelOf(noEvidence(0));
 /** The model of a running gateway: collects between two saves, and survives restarts as a note of the catalog. */
 export class FailureWatch {
   readonly #catalog: Pick<ChunkCatalog, 'getNote' | 'setNote'>;
-  #evidence: FailureEvidence | undefined;
   #seen = { losses: 0, repairs: 0, repairHours: 0 };
 
   constructor(catalog: Pick<ChunkCatalog, 'getNote' | 'setNote'>) {
@@ -96,14 +95,14 @@ export class FailureWatch {
   /** Adds what was collected to the evidence. @param shards stored now: the time since the last save counts for them */
   async save(shards: number, now: number): Promise<void> {
     const before = await this.#load(now);
-    this.#evidence = withObservations(before, { shards, ...this.#seen }, now);
+    const evidence = withObservations(before, { shards, ...this.#seen }, now);
     this.#seen = { losses: 0, repairs: 0, repairHours: 0 };
-    await this.#catalog.setNote(NOTE, JSON.stringify(this.#evidence));
+    await this.#catalog.setNote(NOTE, JSON.stringify(evidence));
   }
 
+  /** Read anew every time: another process may have kept it since. */
   async #load(now: number): Promise<FailureEvidence> {
-    this.#evidence ??= parseEvidence(await this.#catalog.getNote(NOTE)) ?? noEvidence(now);
-    return this.#evidence;
+    return parseEvidence(await this.#catalog.getNote(NOTE)) ?? noEvidence(now);
   }
 }
 

@@ -9,6 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientOf, startServer } from '../support/server.ts';
 import type { Server } from '../support/server.ts';
 
+/** Every byte comes from the providers. */
+const NO_CACHE = { SHARDWAY_READ_CACHE: '0' };
 const PROVIDERS = [1, 2, 3, 4, 5, 6];
 const PAIRS = PROVIDERS.flatMap((a) => PROVIDERS.filter((b) => b > a).map((b) => [a, b] as const));
 
@@ -68,7 +70,7 @@ describe('providers that fail and lie', () => {
   };
 
   beforeAll(async () => {
-    server = await startServer();
+    server = await startServer({ env: NO_CACHE });
     s3 = clientOf(server);
     await s3.send(new CreateBucketCommand({ Bucket: 'faults' }));
     for (const size of SIZES) {

@@ -3,7 +3,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { CreateBucketCommand, ListBucketsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { History, abortUploads } from '../support/history.ts';
@@ -67,7 +66,7 @@ function freshClient(credentials: { accessKey: string; secretKey: string }): S3C
     forcePathStyle: true,
     maxAttempts: 1,
     credentials: { accessKeyId: credentials.accessKey, secretAccessKey: credentials.secretKey },
-    requestHandler: new NodeHttpHandler({ httpAgent: { keepAlive: false } }),
+    requestHandler: { httpAgent: { keepAlive: false } },
   });
 }
 

@@ -21,7 +21,7 @@ export interface Process {
 }
 
 /** Holds calls back while it is shut: how a process that stands still looks to its store. */
-export class Gate {
+class Gate {
   #open = Promise.withResolvers<void>();
   #isShut = false;
   constructor() {

@@ -99,6 +99,8 @@ export async function startNetwork(plan: NetworkPlan): Promise<Network> {
       SHARDWAY_NETWORK_LISTEN: '127.0.0.1:0',
       SHARDWAY_ERA: String(plan.eraSeconds),
       SHARDWAY_VETTING: '100/0',
+      // Every read is the providers'.
+      SHARDWAY_READ_CACHE: '0',
       ...plan.env,
     },
   });
