@@ -50,10 +50,7 @@ interface Details {
 }
 
 /** Nothing is missing, damaged or left over: six shards for every chunk, counted on the disks and not in the metadata. Returns their bytes. */
-async function assertWhole(
-  server: Server,
-  data: string,
-): Promise<{ details: Details; shardBytes: number }> {
+async function assertWhole(server: Server, data: string): Promise<{ details: Details; shardBytes: number }> {
   await server.command('repair');
   const report = JSON.parse((await server.command('check', '--json')).stdout) as { details: Details };
   expect(report).toMatchObject({
@@ -90,9 +87,9 @@ test(`kill -9 at ${ROUNDS} random points while packs are filled, emptied and com
     bytes: (chance) => Math.floor(16 + chance * 8000),
   });
   // Repair begins with a whole pass of reclaim, compaction included.
-  const server = await crashAgainAndAgain(data, history, 24, async ({ admin }) => {
+  const server = await crashAgainAndAgain(data, history, 24, async (running) => {
     await sleep(Math.random() * 400);
-    await admin('POST', '/v1/jobs/repair', { deep: false });
+    await running.admin('POST', '/v1/jobs/repair', { deep: false });
   });
   const s3 = clientOf(server, TIMEOUTS);
   // What the first pass moves leaves its old packs to the next.
