@@ -5,7 +5,13 @@ import type { AddressInfo, Server as TcpServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { History, abortUploads } from '../support/history.ts';
 import { freePort, startRedis } from '../support/redis.ts';
@@ -182,3 +188,70 @@ test.skipIf(MISSING)('gateways are restarted one after another without a failed 
   s3.destroy();
   await new Promise((resolve) => balancer.server.close(resolve));
 });
+
+/** 10,000 for a full run; fewer keep the everyday run short. */
+const RACES = Number(process.env['SHARDWAY_RACES'] ?? 500);
+const RACES_AT_ONCE = 16;
+
+test.skipIf(MISSING)(
+  `of writes that race for a key through both gateways, ${RACES} times, exactly one wins`,
+  async () => {
+    const clients = servers.map((server) => clientOf(server, TIMEOUTS));
+    await clients[0]!.send(new CreateBucketCommand({ Bucket: 'races' }));
+    let next = 0;
+    const race = async (): Promise<void> => {
+      while (next < RACES) {
+        const Key = `race/${next++}`;
+        const outcomes = await Promise.all(
+          [0, 1, 0, 1].map(async (gateway, racer) => {
+            const put = new PutObjectCommand({ Bucket: 'races', Key, Body: `${racer}`, IfNoneMatch: '*' });
+            return await clients[gateway]!.send(put).then(
+              () => `${racer}`,
+              (error: { name: string }) => error.name,
+            );
+          }),
+        );
+        const winners = outcomes.filter((outcome) => /^\d$/.test(outcome));
+        const { Body } = await clients[1]!.send(new GetObjectCommand({ Bucket: 'races', Key }));
+        expect([winners, new Set(outcomes.filter((outcome) => !/^\d$/.test(outcome)))]).toEqual([
+          [await Body!.transformToString()],
+          new Set(['PreconditionFailed']),
+        ]);
+      }
+    };
+    await Promise.all(Array.from({ length: RACES_AT_ONCE }, race));
+    for (const client of clients) client.destroy();
+  },
+);
+
+test.skipIf(MISSING)(
+  'Redis killed and started again under load loses nothing that was acknowledged',
+  async () => {
+    const [one, two] = servers as [Server, Server];
+    const s3 = clientOf(one, TIMEOUTS);
+    await s3.send(new CreateBucketCommand({ Bucket: 'restarts' }));
+    const history = new History('restarts', Math.random);
+    for (let round = 0; round < 3; round++) {
+      let stopped = false;
+      const clients = [one, two].flatMap((server, of) =>
+        Array.from({ length: 4 }, (_, i) =>
+          history.client(clientOf(server, TIMEOUTS), `${of}-${i}`, () => stopped),
+        ),
+      );
+      await sleep(1_000 + Math.random() * 500);
+      await redis.kill();
+      await sleep(200);
+      await redis.restart();
+      stopped = true;
+      await Promise.all(clients);
+      await until('its service', async () => {
+        await s3.send(new PutObjectCommand({ Bucket: 'restarts', Key: 'probe', Body: 'x' }));
+        await s3.send(new DeleteObjectCommand({ Bucket: 'restarts', Key: 'probe' }));
+        return true;
+      });
+      await history.verify(s3);
+    }
+    expect(history.acknowledged).toBeGreaterThan(20);
+    s3.destroy();
+  },
+);
