@@ -1,5 +1,6 @@
 /**
- * Reed-Solomon kernel against the published library, and BLAKE3 native against WASM: both in one run, in turn.
+ * Reed-Solomon kernel against the published library, BLAKE3 native against WASM, and Merkle trees on the kernel against
+ * digest by digest: in one run, in turn.
  *
  *     node --conditions=shardway-source bench/codec.ts
  *
@@ -11,8 +12,11 @@ import {
   createKernelCodec,
   createLibraryCodec,
   createNativeHasher,
+  createProver,
   createWasmHasher,
   formatProfile,
+  HASH_BYTES,
+  LEAF_BYTES,
   type ErasureCodec,
   type Hasher,
   type Profile,
@@ -132,6 +136,76 @@ function hashContests(native: Hasher, wasm: Hasher): Contest[] {
   ];
 }
 
+interface TreeResult {
+  readonly work: string;
+  /** Time and the process's processor time, of all its threads, per call. */
+  readonly microseconds: Readonly<Record<string, { readonly wall: number; readonly cpu: number }>>;
+  /** Processor time of the last side to that of the first. */
+  readonly ratio: number;
+}
+
+/** Medians as in compete. */
+function competeTrees(work: string, sides: Readonly<Record<string, () => unknown>>): TreeResult {
+  const runs = Object.entries(sides).map(([name, call]) => {
+    return { name, call, calls: callsPerRound(call), wall: [] as number[], cpu: [] as number[] };
+  });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { call, calls, wall, cpu } of runs) {
+      const before = process.cpuUsage();
+      wall.push((elapsedMs(call, calls) * 1e3) / calls);
+      const { user, system } = process.cpuUsage(before);
+      cpu.push((user + system) / calls);
+    }
+  }
+  const medians = runs.map(
+    ({ name, wall, cpu }) => [name, { wall: median(wall), cpu: median(cpu) }] as const,
+  );
+  const ratio = medians[medians.length - 1]![1].cpu / medians[0]![1].cpu;
+  return { work, microseconds: Object.fromEntries(medians), ratio };
+}
+
+function treeResults(kernel: Hasher, digest: Hasher): TreeResult[] {
+  const both = (work: string, act: (hasher: Hasher) => unknown) =>
+    competeTrees(work, { kernel: () => act(kernel), 'digest by digest': () => act(digest) });
+  const roots = [16, 160, 1024].map((width) => {
+    const hashes = randomFillSync(new Uint8Array(width * HASH_BYTES));
+    return both(`root of ${width} leaf hashes`, (hasher) => hasher.root(hashes, width * LEAF_BYTES));
+  });
+  const shard = randomFillSync(new Uint8Array(160 * LEAF_BYTES));
+  const tree = kernel.tree();
+  tree.update(shard);
+  const { root, length, leaves } = tree.finish();
+  const range = shard.subarray(16 * LEAF_BYTES, 32 * LEAF_BYTES);
+  const proof = kernel.proof(leaves, 16, 16);
+  return [
+    ...roots,
+    both('verify 16 leaves of 160', (hasher) => hasher.verify(root, length, 16, range, proof)),
+    both('prove 160 leaves, 16 at a time', (hasher) => {
+      const prover = createProver(hasher, leaves);
+      for (let first = 0; first < 160; first += 16) prover.proof(first, 16);
+    }),
+  ];
+}
+
+function treeTable(results: readonly TreeResult[]): string {
+  const names = Object.keys(results[0]?.microseconds ?? {});
+  const rows = results.map(({ work, microseconds, ratio }) => {
+    const times = Object.values(microseconds).flatMap(({ wall, cpu }) => [wall, cpu]);
+    return `| ${[work, ...times.map((time) => time.toFixed(1)), ratio.toFixed(1)].join(' | ')} |`;
+  });
+  const head = names.flatMap((name) => [`${name}, µs`, 'CPU µs']);
+  return [
+    '## Merkle trees',
+    '',
+    `| ${['work', ...head, 'ratio'].join(' | ')} |`,
+    `|${'---|'.repeat(head.length + 2)}`,
+    ...rows,
+    '',
+    'Leaves on the same digest on both sides. Ratio: of CPU time, digest by digest to kernel.',
+    '',
+  ].join('\n');
+}
+
 function table(title: string, results: readonly Result[]): string {
   const names = Object.keys(results[0]?.GBps ?? {});
   const rows = results.map(({ work, GBps, ratio }) => {
@@ -158,7 +232,12 @@ export async function runCodec(folder: string): Promise<string> {
     .flatMap((kib) => PROFILES.flatMap((profile) => codecContests(profile, kib * 1024)))
     .map(compete);
   const native = createNativeHasher();
-  const hash = native ? hashContests(native, await createWasmHasher()).map(compete) : [];
+  const wasm = await createWasmHasher();
+  const hash = native ? hashContests(native, wasm).map(compete) : [];
+  const trees = treeResults(
+    native ?? wasm,
+    createNativeHasher('digest') ?? (await createWasmHasher('digest')),
+  );
 
   const report = [
     '# Codec',
@@ -171,9 +250,10 @@ export async function runCodec(folder: string): Promise<string> {
     'Ratio: kernel to library.',
     '',
     table('BLAKE3', hash),
+    treeTable(trees),
   ].join('\n');
 
-  await writeResults(folder, { 'codec.json': { machine, codec, hash }, 'codec.md': report });
+  await writeResults(folder, { 'codec.json': { machine, codec, hash, trees }, 'codec.md': report });
   return report;
 }
 

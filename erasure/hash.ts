@@ -1,27 +1,25 @@
 import { nativeDigest, wasmDigest, type Digest } from './blake3.ts';
-import {
-  leafCount,
-  levelAbove,
-  nodeAt,
-  proofLength,
-  proofSteps,
-  sealRoot,
-  top,
-  type ProofStep,
-} from './merkle.ts';
+import { sharedTreeKernel } from './kernel/tree-kernel.ts';
+import { Climb, isRange, leafCount, NODES_AT, proofLength, seal } from './merkle.ts';
+import { DigestNodes, type NodeMemory } from './nodes.ts';
+import { createProver } from './prover.ts';
 import { LeafTreeBuilder } from './tree-builder.ts';
 import { HASH_BYTES, LEAF_BYTES, type Hasher, type TreeBuilder } from './types.ts';
 
-/** Hasher over one implementation of BLAKE3. */
+/** Hasher over one implementation of BLAKE3 for leaves and one for inner nodes. */
 class MerkleHasher implements Hasher {
   readonly #digest: Digest;
+  readonly #nodes: NodeMemory;
+  readonly #hash = Buffer.alloc(HASH_BYTES);
 
-  constructor(digest: Digest) {
+  constructor(digest: Digest, nodes: NodeMemory) {
     this.#digest = digest;
+    this.#nodes = nodes;
   }
 
   hash(data: Uint8Array): Uint8Array {
-    return Uint8Array.from(this.#digest(data));
+    this.#digest(data, this.#hash, 0);
+    return new Uint8Array(this.#hash);
   }
 
   tree(): TreeBuilder {
@@ -32,33 +30,41 @@ class MerkleHasher implements Hasher {
     if (leaves.length !== leafCount(length) * HASH_BYTES) {
       throw new RangeError(`a shard of ${length} bytes cannot have ${leaves.length / HASH_BYTES} leaves`);
     }
-    return sealRoot(this.#digest, top(this.#digest, leaves), length);
+    this.#nodes.room(NODES_AT + leaves.length).set(leaves, NODES_AT);
+    for (let count = leaves.length / HASH_BYTES; count > 1; count = Math.ceil(count / 2)) {
+      this.#nodes.raise(NODES_AT, count, NODES_AT);
+    }
+    seal(this.#nodes, length);
+    return this.#read(HASH_BYTES);
+  }
+
+  levelAbove(level: Uint8Array): Uint8Array {
+    const count = level.length / HASH_BYTES;
+    this.#nodes.room(NODES_AT + level.length).set(level, NODES_AT);
+    this.#nodes.raise(NODES_AT, count, NODES_AT);
+    return this.#read(Math.ceil(count / 2) * HASH_BYTES);
   }
 
   proof(leaves: Uint8Array, first: number, count: number): Uint8Array {
-    const width = leaves.length / HASH_BYTES;
-    if (!isRange(first, count, width)) {
-      throw new RangeError(`no leaves [${first}, ${first + count}) in a shard of ${width} leaves`);
-    }
-    const siblings: Uint8Array[] = [];
-    [...proofSteps(first, first + count, width)].forEach((step, level) => {
-      if (step.left) siblings.push(nodeAt(this.#digest, leaves, level, step.first - 1));
-      if (step.right) siblings.push(nodeAt(this.#digest, leaves, level, step.end));
-    });
-    return concatenate(siblings);
+    return createProver(this, leaves).proof(first, count);
   }
 
   verify(root: Uint8Array, length: number, first: number, bytes: Uint8Array, proof: Uint8Array): boolean {
     if (!Number.isSafeInteger(length) || length < 0) return false;
     const width = leafCount(length);
     const count = leafCount(bytes.length);
-    if (length === 0) return first === 0 && count === 0 && proof.length === 0 && this.#isRoot(root, bytes, 0);
+    if (length === 0) return first === 0 && count === 0 && proof.length === 0 && this.#isRoot(root, 0);
     if (!isRange(first, count, width)) return false;
     if (bytes.length !== Math.min(length, (first + count) * LEAF_BYTES) - first * LEAF_BYTES) return false;
     // All sizes are checked before anything is hashed, so a wrong size costs nothing.
-    const steps = [...proofSteps(first, first + count, width)];
-    if (proof.length !== proofLength(steps)) return false;
-    return this.#isRoot(root, this.#climb(steps, this.#leaves(bytes), proof), length);
+    if (proof.length !== proofLength(first, first + count, width)) return false;
+    const memory = this.#take(count, proof);
+    for (let index = 0; index < count; index++) {
+      const leaf = bytes.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES);
+      this.#digest(leaf, memory, NODES_AT + index * HASH_BYTES);
+    }
+    this.#climb(memory, new Climb(first, first + count, width));
+    return this.#isRoot(root, length);
   }
 
   verifyLeafHash(
@@ -71,66 +77,77 @@ class MerkleHasher implements Hasher {
     if (!Number.isSafeInteger(length) || leafHash.length !== HASH_BYTES) return false;
     const width = leafCount(length);
     if (!isRange(leaf, 1, width)) return false;
-    const steps = [...proofSteps(leaf, leaf + 1, width)];
-    if (proof.length !== proofLength(steps)) return false;
-    return this.#isRoot(root, this.#climb(steps, leafHash, proof), length);
+    if (proof.length !== proofLength(leaf, leaf + 1, width)) return false;
+    const memory = this.#take(1, proof);
+    memory.set(leafHash, NODES_AT);
+    this.#climb(memory, new Climb(leaf, leaf + 1, width));
+    return this.#isRoot(root, length);
   }
 
-  /** The top of the tree, from a range's leaf hashes and a proof of the right size. */
-  #climb(steps: readonly ProofStep[], leaves: Uint8Array, proof: Uint8Array): Uint8Array {
-    let nodes = leaves;
-    let at = 0;
-    for (const { left, right } of steps) {
-      const before = proof.subarray(at, (at += left ? HASH_BYTES : 0));
-      const after = proof.subarray(at, (at += right ? HASH_BYTES : 0));
-      nodes = levelAbove(this.#digest, left || right ? concatenate([before, nodes, after]) : nodes);
+  /** Memory for `count` leaf hashes at NODES_AT, with the proof already at proofAt(count). */
+  #take(count: number, proof: Uint8Array): Buffer {
+    const memory = this.#nodes.room(proofAt(count) + proof.length);
+    memory.set(proof, proofAt(count));
+    return memory;
+  }
+
+  /** Turns the leaf hashes of a range and their proof, both in `memory`, into the top at NODES_AT. */
+  #climb(memory: Buffer, climb: Climb): void {
+    let count = climb.end - climb.first;
+    let sibling = proofAt(count);
+    for (; climb.belowTop; climb.rise()) {
+      let from = NODES_AT;
+      if (climb.left) {
+        from -= HASH_BYTES;
+        memory.copyWithin(from, sibling, sibling + HASH_BYTES);
+        sibling += HASH_BYTES;
+      }
+      const end = NODES_AT + count * HASH_BYTES;
+      if (climb.right) {
+        memory.copyWithin(end, sibling, sibling + HASH_BYTES);
+        sibling += HASH_BYTES;
+      }
+      const all = count + Number(climb.left) + Number(climb.right);
+      this.#nodes.raise(from, all, NODES_AT);
+      count = Math.ceil(all / 2);
     }
-    return nodes;
   }
 
-  #leaves(bytes: Uint8Array): Uint8Array {
-    const leaves = new Uint8Array(leafCount(bytes.length) * HASH_BYTES);
-    for (let index = 0; index * LEAF_BYTES < bytes.length; index++) {
-      const leaf = bytes.subarray(index * LEAF_BYTES, (index + 1) * LEAF_BYTES);
-      leaves.set(this.#digest(leaf), index * HASH_BYTES);
-    }
-    return leaves;
+  /** Seals the top at NODES_AT. */
+  #isRoot(root: Uint8Array, length: number): boolean {
+    seal(this.#nodes, length);
+    const end = NODES_AT + HASH_BYTES;
+    return this.#nodes.room(end).compare(root, 0, root.length, NODES_AT, end) === 0;
   }
 
-  #isRoot(root: Uint8Array, node: Uint8Array, length: number): boolean {
-    return Buffer.compare(sealRoot(this.#digest, node, length), root) === 0;
+  #read(bytes: number): Uint8Array {
+    const end = NODES_AT + bytes;
+    return new Uint8Array(this.#nodes.room(end).subarray(NODES_AT, end));
   }
 }
 
-function isRange(first: number, count: number, width: number): boolean {
-  return (
-    Number.isSafeInteger(first) &&
-    first >= 0 &&
-    Number.isInteger(count) &&
-    count >= 1 &&
-    first + count <= width
-  );
+/** Behind the leaf hashes and one right sibling: no level over them is longer. */
+function proofAt(count: number): number {
+  return NODES_AT + (count + 1) * HASH_BYTES;
 }
 
-function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+/** What hashes inner nodes: the SIMD kernel where the runtime has WASM SIMD, or the leaves' own digest. */
+export type InnerNodes = 'kernel' | 'digest';
+
+function hasherOn(digest: Digest, nodes: InnerNodes): Hasher {
+  const kernel = nodes === 'kernel' ? sharedTreeKernel() : undefined;
+  return new MerkleHasher(digest, kernel ?? new DigestNodes(digest));
 }
 
 /** A hasher on the native addon. `undefined` where it does not load. */
-export function createNativeHasher(): Hasher | undefined {
+export function createNativeHasher(nodes: InnerNodes = 'kernel'): Hasher | undefined {
   const digest = nativeDigest();
-  return digest && new MerkleHasher(digest);
+  return digest && hasherOn(digest, nodes);
 }
 
 /** A hasher on the WASM build, which loads asynchronously; runs everywhere. */
-export async function createWasmHasher(): Promise<Hasher> {
-  return new MerkleHasher(await wasmDigest());
+export async function createWasmHasher(nodes: InnerNodes = 'kernel'): Promise<Hasher> {
+  return hasherOn(await wasmDigest(), nodes);
 }
 
 const shared = createNativeHasher() ?? (await createWasmHasher());

@@ -1,4 +1,4 @@
-import { levelAbove, proofSteps } from './merkle.ts';
+import { Climb, isRange, proofLength } from './merkle.ts';
 import { HASH_BYTES, type Hasher } from './types.ts';
 
 /** Proofs of many ranges of one shard. */
@@ -8,35 +8,33 @@ export interface Prover {
 }
 
 /**
- * Hashes the inner nodes once, at the first proof, where Hasher.proof hashes nearly all of them for each.
+ * Hashes each level of the tree once, at the first proof that needs it, where Hasher.proof does for each.
  * Takes as much memory again as the leaves.
  * @param leaves every leaf hash of the shard, concatenated; kept
  */
-export function createProver(hasher: Hasher, leaves: Uint8Array): Prover {
-  const digest = (data: Uint8Array): Uint8Array => hasher.hash(data);
+export function createProver(hasher: Pick<Hasher, 'levelAbove'>, leaves: Uint8Array): Prover {
   const width = leaves.length / HASH_BYTES;
   const levels = [leaves];
-  const node = (level: number, index: number): Uint8Array => {
-    while (levels.length <= level) levels.push(levelAbove(digest, levels[levels.length - 1]!));
-    return levels[level]!.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
-  };
   return {
     proof(first, count) {
-      if (
-        !Number.isInteger(first) ||
-        !Number.isInteger(count) ||
-        first < 0 ||
-        count < 1 ||
-        first + count > width
-      ) {
+      if (!isRange(first, count, width)) {
         throw new RangeError(`no leaves [${first}, ${first + count}) in a shard of ${width} leaves`);
       }
-      const siblings: Uint8Array[] = [];
-      [...proofSteps(first, first + count, width)].forEach((step, level) => {
-        if (step.left) siblings.push(node(level, step.first - 1));
-        if (step.right) siblings.push(node(level, step.end));
-      });
-      return new Uint8Array(Buffer.concat(siblings));
+      const proof = new Uint8Array(proofLength(first, first + count, width));
+      let length = 0;
+      for (const climb = new Climb(first, first + count, width); length < proof.length; climb.rise()) {
+        if (climb.level === levels.length) levels.push(hasher.levelAbove(levels[climb.level - 1]!));
+        const level = levels[climb.level]!;
+        if (climb.left) length = put(level, climb.first - 1, proof, length);
+        if (climb.right) length = put(level, climb.end, proof, length);
+      }
+      return proof;
     },
   };
+}
+
+/** @returns where the next goes */
+function put(level: Uint8Array, index: number, proof: Uint8Array, at: number): number {
+  proof.set(level.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES), at);
+  return at + HASH_BYTES;
 }

@@ -5,7 +5,7 @@ import { HASH_BYTES, LEAF_BYTES, type Hasher, type ShardTree, type TreeBuilder }
 export class LeafTreeBuilder implements TreeBuilder {
   readonly #digest: Digest;
   readonly #root: Hasher['root'];
-  #leaves = new Uint8Array(16 * HASH_BYTES);
+  #leaves = Buffer.alloc(16 * HASH_BYTES);
   #leavesLength = 0;
   #length = 0;
   /** The leaf under way, when a piece ended inside it. */
@@ -28,7 +28,7 @@ export class LeafTreeBuilder implements TreeBuilder {
 
   finish(): ShardTree {
     if (this.#filled > 0) this.#push(this.#partial!.subarray(0, this.#filled));
-    const leaves = this.#leaves.slice(0, this.#leavesLength);
+    const leaves = new Uint8Array(this.#leaves.subarray(0, this.#leavesLength));
     return { root: this.#root(leaves, this.#length), length: this.#length, leaves };
   }
 
@@ -47,11 +47,11 @@ export class LeafTreeBuilder implements TreeBuilder {
 
   #push(leaf: Uint8Array): void {
     if (this.#leavesLength === this.#leaves.length) {
-      const grown = new Uint8Array(this.#leaves.length * 2);
+      const grown = Buffer.alloc(this.#leaves.length * 2);
       grown.set(this.#leaves);
       this.#leaves = grown;
     }
-    this.#leaves.set(this.#digest(leaf), this.#leavesLength);
+    this.#digest(leaf, this.#leaves, this.#leavesLength);
     this.#leavesLength += HASH_BYTES;
   }
 }

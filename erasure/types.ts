@@ -96,6 +96,8 @@ export interface Hasher {
    * @throws RangeError when a shard of that length has another number of leaves.
    */
   root(leaves: Uint8Array, length: number): Uint8Array;
+  /** The nodes above `level`, a level's nodes from the leaves on, both concatenated. */
+  levelAbove(level: Uint8Array): Uint8Array;
 }
 
 export interface TreeBuilder {

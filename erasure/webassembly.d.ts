@@ -3,7 +3,10 @@ declare namespace WebAssembly {
   const Module: new (code: Uint8Array<ArrayBuffer>) => object;
   const Instance: new (module: object) => { readonly exports: unknown };
   interface Memory {
+    /** Another one, the old detached, after each grow(). */
     readonly buffer: ArrayBuffer;
+    /** @throws RangeError when there is no more memory */
+    grow(pages: number): number;
   }
   function validate(code: Uint8Array<ArrayBuffer>): boolean;
 }

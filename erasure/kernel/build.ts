@@ -1,4 +1,4 @@
-/** Builds the WASM kernel from erasure/kernel/assembly into kernel-wasm.ts: `npm run build:kernel`. */
+/** Builds the WASM kernels from erasure/kernel/assembly into kernel-wasm.ts and tree-wasm.ts: `npm run build:kernel`. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,18 +20,13 @@ const COMPILER: string = 'assemblyscript/asc';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
 
-/**
- * Compiles the kernel's source; the same source and compiler give the same bytes.
- * @param relaxed use the relaxed SIMD proposal, which older runtimes refuse
- */
-export async function compileKernel(relaxed: boolean): Promise<Uint8Array> {
+/** Compiles one entry of assembly; the same source and compiler give the same bytes. */
+async function compile(entry: string, options: readonly string[]): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const log: string[] = [];
-  const features = relaxed ? ['--enable', 'relaxed-simd'] : [];
-  const pages = ['--initialMemory', String(KERNEL_PAGES), '--maximumMemory', String(KERNEL_PAGES)];
-  const flags = ['-O3', '--runtime', 'stub', '--noAssert', '--enable', 'simd', ...features, ...pages];
+  const flags = ['-O3', '--runtime', 'stub', '--noAssert', '--enable', 'simd', ...options];
   const compiler = (await import(COMPILER)) as Compiler;
-  const { error } = await compiler.main(['assembly/index.ts', '--outFile', 'kernel.wasm', ...flags], {
+  const { error } = await compiler.main([`assembly/${entry}.ts`, '--outFile', 'kernel.wasm', ...flags], {
     readFile: (name, base) =>
       readFile(join(folder, base === '.' ? '' : base, name), 'utf8').catch(() => null),
     writeFile: (_name, contents) => {
@@ -44,18 +39,33 @@ export async function compileKernel(relaxed: boolean): Promise<Uint8Array> {
       },
     },
   });
-  if (error || !binary) throw new Error(`the kernel does not compile:\n${log.join('')}`, { cause: error });
+  if (error || !binary) {
+    throw new Error(`the kernel ${entry} does not compile:\n${log.join('')}`, { cause: error });
+  }
   return binary;
 }
 
-/** The text of kernel-wasm.ts. Base64 in a module, so that the published build needs no file beside its code. */
-export async function kernelModule(): Promise<string> {
-  const constants = [];
-  for (const relaxed of [true, false]) {
-    const text = Buffer.from(await compileKernel(relaxed)).toString('base64');
-    constants.push(`export const ${relaxed ? 'RELAXED' : 'STRICT'}_KERNEL =\n  '${text}';\n`);
-  }
+/** The text of the built modules, by file name. Base64 in a module, so that the published build needs no file beside its code. */
+export async function kernelModules(): Promise<ReadonlyMap<string, string>> {
+  const pages = ['--initialMemory', String(KERNEL_PAGES), '--maximumMemory', String(KERNEL_PAGES)];
+  const codec = {
+    RELAXED_KERNEL: await compile('index', ['--enable', 'relaxed-simd', ...pages]),
+    STRICT_KERNEL: await compile('index', pages),
+  };
+  const tree = { TREE_KERNEL: await compile('tree', ['--initialMemory', '1']) };
+  return new Map([
+    ['kernel-wasm.ts', moduleOf(codec)],
+    ['tree-wasm.ts', moduleOf(tree)],
+  ]);
+}
+
+function moduleOf(kernels: Readonly<Record<string, Uint8Array>>): string {
+  const constants = Object.entries(kernels).map(
+    ([name, code]) => `export const ${name} =\n  '${Buffer.from(code).toString('base64')}';\n`,
+  );
   return `// Built by erasure/kernel/build.ts from erasure/kernel/assembly; do not edit.\n\n${constants.join('\n')}`;
 }
 
-if (import.meta.main) await writeFile(join(folder, 'kernel-wasm.ts'), await kernelModule());
+if (import.meta.main) {
+  for (const [name, text] of await kernelModules()) await writeFile(join(folder, name), text);
+}
