@@ -138,11 +138,12 @@ export class OpenShards {
       opened = found;
     }
     const known = this.#entries.get(path);
-    if (known) await opened?.close();
     const entry = known ?? this.#add(path, opened ? Promise.resolve(opened) : OpenShard.open(path));
+    // Counted before anything is waited for: an entry without users may be closed.
     entry.users++;
     clearTimeout(entry.idle);
     try {
+      if (known) await opened?.close();
       return await (await entry.opening).slice(first, count);
     } finally {
       entry.users--;
