@@ -24,7 +24,7 @@ const TICK_MS = 1_000;
 const COLLECT_MS = 2_000;
 /** How long the worker that does the background work next is waited for, until another answers for the gateway. */
 const LEADER_MS = 5_000;
-const LOCK_TRIES_MAX = 20;
+const LOCK_TRIES_MAX = 100;
 const LOCK_PAUSE_MS = 100;
 /** Over its time for draining, a worker that does not end is killed. */
 const STOP_GRACE_MS = 5_000;

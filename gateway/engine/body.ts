@@ -37,6 +37,9 @@ export interface WriteOptions {
   readonly mayShare?: boolean;
 }
 
+/** A body that ends within a few reads of its socket is behind for too short a time to be hashed along with others. */
+const LONE_DIGEST_BYTES_MAX = 256 * 1024;
+
 /** Key encryption for a body: the customer's key, or the gateway's. */
 export const keysFor = (context: Context, customerKey: CustomerKey | undefined): KeyEncryption =>
   customerKey ? customerKeyEncryption(customerKey.key) : context.keyring;
@@ -53,6 +56,11 @@ export async function writeBody(
   options: WriteOptions = {},
 ): Promise<WrittenBody> {
   const algorithm = body.checksum?.algorithm ?? options.algorithm;
+  const digests = createDigests({
+    sha256Hex: body.contentSha256 !== undefined,
+    ...(algorithm ? { algorithm } : {}),
+    sideBySide: body.length === undefined || body.length > LONE_DIGEST_BYTES_MAX,
+  });
   const sink: Sink = sharesChunk(context, body, options)
     ? new PackSink(context, partition, cipherLength(body.length))
     : new ChunkSink(context, partition);
@@ -60,10 +68,6 @@ export async function writeBody(
     const owner = newId();
     const dataKey = createDataKey();
     const encryptor = createEncryptor(dataKey);
-    const digests = createDigests({
-      sha256Hex: body.contentSha256 !== undefined,
-      ...(algorithm ? { algorithm } : {}),
-    });
     let size = 0;
     assertSize(context, body, body.length ?? 0);
     for await (const bytes of body.bytes) {
@@ -99,6 +103,7 @@ export async function writeBody(
       survives: survivedBy(packed ? [packed] : chunks),
     };
   } catch (error) {
+    digests.release();
     await sink.abort();
     throw toEngineError(error);
   }

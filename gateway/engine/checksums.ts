@@ -1,8 +1,9 @@
 /** Streaming digests of a body, and S3's rules for the checksums of multipart uploads. */
 
 import { createHash } from 'node:crypto';
+import { startMd5 } from '#erasure';
 import { crc32, crc32c } from '@node-rs/crc32';
-import { Crc64Nvme } from './crc64nvme.ts';
+import { createCrc64Nvme } from './crc64nvme.ts';
 import { combineCrcs, CRC32, CRC32C, CRC64NVME } from './crcCombine.ts';
 import type { CrcField } from './crcCombine.ts';
 import { EngineError } from './types.ts';
@@ -23,6 +24,8 @@ export interface DigestOptions {
   readonly sha256Hex?: boolean;
   /** Also this S3 checksum. */
   readonly algorithm?: ChecksumAlgorithm;
+  /** MD5 side by side with those of other bodies under way: cheaper for large ones. What is not finished must then be released. */
+  readonly sideBySide?: boolean;
 }
 
 export interface DigestResult {
@@ -36,8 +39,11 @@ export interface DigestResult {
 
 /** One body's digests. `update` any number of times, then `finish` once. */
 export interface Digests {
+  /** Keeps nothing of the bytes' memory. */
   update(bytes: Uint8Array): void;
   finish(): DigestResult;
+  /** Gives up what was not finished; nothing afterwards. */
+  release(): void;
 }
 
 interface Hash {
@@ -45,8 +51,14 @@ interface Hash {
   digest(): Buffer;
 }
 
-export function createDigests({ sha256Hex = false, algorithm }: DigestOptions = {}): Digests {
-  const md5 = createHash('md5');
+export function createDigests({
+  sha256Hex = false,
+  algorithm,
+  sideBySide = false,
+}: DigestOptions = {}): Digests {
+  const createMd5 = (): Hash => createHash('md5');
+  const pooled = sideBySide ? startMd5(createMd5) : undefined;
+  const md5 = pooled ?? createMd5();
   // A SHA-256 that is both promised payload hash and checksum is computed once.
   const sha256 = sha256Hex || algorithm === 'SHA256' ? createHash('sha256') : undefined;
   const other = algorithm && algorithm !== 'SHA256' ? HASHES[algorithm]() : undefined;
@@ -60,10 +72,13 @@ export function createDigests({ sha256Hex = false, algorithm }: DigestOptions = 
       const sha256Digest = sha256?.digest();
       const checksum = algorithm === 'SHA256' ? sha256Digest : other?.digest();
       return {
-        md5: md5.digest('hex'),
+        md5: md5.digest().toString('hex'),
         ...(sha256Hex && sha256Digest ? { sha256: sha256Digest.toString('hex') } : {}),
         ...(checksum ? { checksum: checksum.toString('base64') } : {}),
       };
+    },
+    release() {
+      pooled?.release();
     },
   };
 }
@@ -71,7 +86,7 @@ export function createDigests({ sha256Hex = false, algorithm }: DigestOptions = 
 const HASHES: Record<ChecksumAlgorithm, () => Hash> = {
   CRC32: () => crcHash(crc32),
   CRC32C: () => crcHash(crc32c),
-  CRC64NVME: () => new Crc64Nvme(),
+  CRC64NVME: () => createCrc64Nvme(),
   SHA1: () => createHash('sha1'),
   SHA256: () => createHash('sha256'),
 };

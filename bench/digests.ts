@@ -1,0 +1,152 @@
+/**
+ * Digests of bodies: MD5 of several at once side by side against OpenSSL one by one, CRC-64/NVME against other implementations.
+ *
+ *     node --conditions=shardway-source bench/digests.ts
+ *
+ * Prints a Markdown table and writes bench/results/digests.json and digests.md.
+ */
+import { createHash, hash, randomFillSync } from 'node:crypto';
+import { join } from 'node:path';
+import { Crc64Nvme as PublishedCrc64 } from '@aws-sdk/crc64-nvme';
+import { createDigests } from '../gateway/engine/checksums.ts';
+import { createCrc64Nvme, Crc64Nvme } from '../gateway/engine/crc64nvme.ts';
+import { machine, machineLine, median } from './machine.ts';
+import { writeResults } from './s3/write.ts';
+
+const ROUNDS = 9;
+/** Each side of a round runs at least this long. */
+const ROUND_MS = 25;
+const SMALL_BYTES = 4096;
+const piece = randomFillSync(new Uint8Array(64 * 1024));
+const small = piece.subarray(0, SMALL_BYTES);
+/** Of one body, as its socket's reads bring it. */
+const PIECES = 64;
+
+interface Contest {
+  readonly work: string;
+  /** Bytes that one call digests. */
+  readonly bytes: number;
+  /** The sides, by name; the ratio is of the first to the second. */
+  readonly sides: Readonly<Record<string, () => unknown>>;
+}
+
+interface Result {
+  readonly work: string;
+  /** Of processor time. */
+  readonly GBps: Readonly<Record<string, number>>;
+  readonly ratio: number;
+}
+
+/** Medians over rounds in which the sides take turns; processor time, for other work on the machine does not count there. */
+function compete({ work, bytes, sides }: Contest): Result {
+  const runs = Object.entries(sides).map(([name, call]) => {
+    return { name, call, calls: callsPerRound(call), rates: [] as number[] };
+  });
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { call, calls, rates } of runs) rates.push((calls * bytes) / 1e6 / spentMs(call, calls));
+  }
+  const medians = runs.map(({ rates }) => median(rates));
+  const GBps = Object.fromEntries(runs.map(({ name }, index) => [name, medians[index]!]));
+  return { work, GBps, ratio: medians[0]! / medians[1]! };
+}
+
+/** Warms a call up too: code is compiled in steps while it runs. */
+function callsPerRound(call: () => unknown): number {
+  for (let calls = 1, warm = 0; ; calls *= 2) {
+    const spent = spentMs(call, calls);
+    warm += spent;
+    if (spent >= ROUND_MS / 2 && warm >= 12 * ROUND_MS) return Math.ceil((calls * ROUND_MS) / spent);
+  }
+}
+
+function spentMs(call: () => unknown, calls: number): number {
+  const start = process.cpuUsage();
+  for (let index = 0; index < calls; index++) call();
+  const { user, system } = process.cpuUsage(start);
+  return Math.max(user + system, 1) / 1000;
+}
+
+/** The bodies' pieces come in turn, as those of clients at one pace do. */
+function digestBodies(bodies: number, sideBySide: boolean): void {
+  const under = Array.from({ length: bodies }, () => createDigests({ sideBySide }));
+  for (let index = 0; index < PIECES; index++) for (const digests of under) digests.update(piece);
+  for (const digests of under) digests.finish();
+}
+
+function md5Contest(bodies: number): Contest {
+  return {
+    work: `MD5 of ${bodies} ${bodies === 1 ? 'body' : 'bodies'} at once`,
+    bytes: bodies * PIECES * piece.length,
+    sides: {
+      'side by side': () => digestBodies(bodies, true),
+      'OpenSSL, one by one': () => digestBodies(bodies, false),
+    },
+  };
+}
+
+function crcContest(bytes: Uint8Array): Contest {
+  const crcOf = (crc: { update(bytes: Uint8Array): void; digest(): unknown }): unknown => {
+    crc.update(bytes);
+    return crc.digest();
+  };
+  return {
+    work: `CRC-64/NVME of ${bytes.length / 1024} KiB`,
+    bytes: bytes.length,
+    sides: {
+      kernel: () => crcOf(createCrc64Nvme()),
+      JavaScript: () => crcOf(new Crc64Nvme()),
+      // Its digest comes as a promise, which none of the others has to wait for.
+      '@aws-sdk/crc64-nvme': () => new PublishedCrc64().update(bytes),
+    },
+  };
+}
+
+const SMALL_CONTESTS: readonly Contest[] = ['md5', 'sha256'].map((algorithm) => ({
+  work: `${algorithm.toUpperCase()} of 4 KiB`,
+  bytes: small.length,
+  sides: {
+    'crypto.hash': () => hash(algorithm, small),
+    createHash: () => createHash(algorithm).update(small).digest('hex'),
+  },
+}));
+
+function table(title: string, results: readonly Result[]): string {
+  const names = Object.keys(results[0]?.GBps ?? {});
+  const rows = results.map(({ work, GBps, ratio }) => {
+    const rates = names.map((name) => GBps[name]!.toFixed(2));
+    return `| ${[work, ...rates, ratio.toFixed(2)].join(' | ')} |`;
+  });
+  return [
+    `## ${title}`,
+    '',
+    `| ${['work', ...names, 'ratio'].join(' | ')} |`,
+    `|${'---|'.repeat(names.length + 2)}`,
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+/**
+ * Measures and writes digests.json and digests.md.
+ * @param folder of the results
+ * @returns the report in Markdown
+ */
+export async function runDigests(folder: string): Promise<string> {
+  const md5 = [1, 2, 3, 4, 6, 8, 16].map(md5Contest).map(compete);
+  const crc64 = [piece, small].map(crcContest).map(compete);
+  const one = SMALL_CONTESTS.map(compete);
+  const report = [
+    '# Digests',
+    '',
+    `${machineLine}.`,
+    `GB/s of processor time on one thread, medians of ${ROUNDS} rounds in which the sides take turns. Ratio: the first side to the second.`,
+    '',
+    table(`MD5, bodies of ${(PIECES * piece.length) / 2 ** 20} MiB in pieces of 64 KiB`, md5),
+    table('CRC-64/NVME', crc64),
+    table('One call against an object', one),
+  ].join('\n');
+  await writeResults(folder, { 'digests.json': { machine, md5, crc64, one }, 'digests.md': report });
+  return report;
+}
+
+if (import.meta.main) process.stdout.write(await runDigests(join(import.meta.dirname, 'results')));
