@@ -21,60 +21,16 @@ import {
   type Hasher,
   type Profile,
 } from '#erasure';
+import { callsPerRound, compete, elapsedMs, ROUNDS } from './contest.ts';
+import type { Contest, Result } from './contest.ts';
 import { machine, machineLine, median } from './machine.ts';
 import { writeResults } from './s3/write.ts';
 
-const ROUNDS = 9;
-/** Each side of a round runs at least this long. */
-const ROUND_MS = 25;
 const PROFILES = [
   { data: 4, parity: 2 },
   { data: 8, parity: 4 },
   { data: 10, parity: 4 },
 ];
-
-interface Contest {
-  readonly work: string;
-  /** Bytes of user data, or of hashed data, that one call handles. */
-  readonly bytes: number;
-  /** The sides, by name; the ratios are to the last. */
-  readonly sides: Readonly<Record<string, () => unknown>>;
-}
-
-interface Result {
-  readonly work: string;
-  readonly GBps: Readonly<Record<string, number>>;
-  /** Of the first side to the last. */
-  readonly ratio: number;
-}
-
-/** Medians over rounds in which the sides take turns, so that a slow moment of the machine meets all of them. */
-function compete({ work, bytes, sides }: Contest): Result {
-  const runs = Object.entries(sides).map(([name, call]) => {
-    return { name, call, calls: callsPerRound(call), rates: [] as number[] };
-  });
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const { call, calls, rates } of runs) rates.push((calls * bytes) / 1e6 / elapsedMs(call, calls));
-  }
-  const medians = runs.map(({ rates }) => median(rates));
-  const GBps = Object.fromEntries(runs.map(({ name }, index) => [name, medians[index]!]));
-  return { work, GBps, ratio: medians[0]! / medians[medians.length - 1]! };
-}
-
-/** Warms a call up too: code is compiled in steps while it runs. */
-function callsPerRound(call: () => unknown): number {
-  for (let calls = 1, warm = 0; ; calls *= 2) {
-    const elapsed = elapsedMs(call, calls);
-    warm += elapsed;
-    if (elapsed >= ROUND_MS / 2 && warm >= 6 * ROUND_MS) return Math.ceil((calls * ROUND_MS) / elapsed);
-  }
-}
-
-function elapsedMs(call: () => unknown, calls: number): number {
-  const start = performance.now();
-  for (let index = 0; index < calls; index++) call();
-  return performance.now() - start;
-}
 
 function codecContests(profile: Profile, cell: number): Contest[] {
   const kernel = createKernelCodec(profile);
@@ -147,7 +103,7 @@ interface TreeResult {
 /** Medians as in compete. */
 function competeTrees(work: string, sides: Readonly<Record<string, () => unknown>>): TreeResult {
   const runs = Object.entries(sides).map(([name, call]) => {
-    return { name, call, calls: callsPerRound(call), wall: [] as number[], cpu: [] as number[] };
+    return { name, call, calls: callsPerRound(call, elapsedMs), wall: [] as number[], cpu: [] as number[] };
   });
   for (let round = 0; round < ROUNDS; round++) {
     for (const { call, calls, wall, cpu } of runs) {
@@ -230,10 +186,10 @@ function table(title: string, results: readonly Result[]): string {
 export async function runCodec(folder: string): Promise<string> {
   const codec = [256, 64]
     .flatMap((kib) => PROFILES.flatMap((profile) => codecContests(profile, kib * 1024)))
-    .map(compete);
+    .map((contest) => compete(contest, elapsedMs));
   const native = createNativeHasher();
   const wasm = await createWasmHasher();
-  const hash = native ? hashContests(native, wasm).map(compete) : [];
+  const hash = native ? hashContests(native, wasm).map((contest) => compete(contest, elapsedMs)) : [];
   const trees = treeResults(
     native ?? wasm,
     createNativeHasher('digest') ?? (await createWasmHasher('digest')),

@@ -10,61 +10,16 @@ import { join } from 'node:path';
 import { Crc64Nvme as PublishedCrc64 } from '@aws-sdk/crc64-nvme';
 import { createDigests } from '../gateway/engine/checksums.ts';
 import { createCrc64Nvme, Crc64Nvme } from '../gateway/engine/crc64nvme.ts';
-import { machine, machineLine, median } from './machine.ts';
+import { compete, ROUNDS, spentMs } from './contest.ts';
+import type { Contest, Result } from './contest.ts';
+import { machine, machineLine } from './machine.ts';
 import { writeResults } from './s3/write.ts';
 
-const ROUNDS = 9;
-/** Each side of a round runs at least this long. */
-const ROUND_MS = 25;
 const SMALL_BYTES = 4096;
 const piece = randomFillSync(new Uint8Array(64 * 1024));
 const small = piece.subarray(0, SMALL_BYTES);
 /** Of one body, as its socket's reads bring it. */
 const PIECES = 64;
-
-interface Contest {
-  readonly work: string;
-  /** Bytes that one call digests. */
-  readonly bytes: number;
-  /** The sides, by name; the ratio is of the first to the second. */
-  readonly sides: Readonly<Record<string, () => unknown>>;
-}
-
-interface Result {
-  readonly work: string;
-  /** Of processor time. */
-  readonly GBps: Readonly<Record<string, number>>;
-  readonly ratio: number;
-}
-
-/** Medians over rounds in which the sides take turns; processor time, for other work on the machine does not count there. */
-function compete({ work, bytes, sides }: Contest): Result {
-  const runs = Object.entries(sides).map(([name, call]) => {
-    return { name, call, calls: callsPerRound(call), rates: [] as number[] };
-  });
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const { call, calls, rates } of runs) rates.push((calls * bytes) / 1e6 / spentMs(call, calls));
-  }
-  const medians = runs.map(({ rates }) => median(rates));
-  const GBps = Object.fromEntries(runs.map(({ name }, index) => [name, medians[index]!]));
-  return { work, GBps, ratio: medians[0]! / medians[1]! };
-}
-
-/** Warms a call up too: code is compiled in steps while it runs. */
-function callsPerRound(call: () => unknown): number {
-  for (let calls = 1, warm = 0; ; calls *= 2) {
-    const spent = spentMs(call, calls);
-    warm += spent;
-    if (spent >= ROUND_MS / 2 && warm >= 12 * ROUND_MS) return Math.ceil((calls * ROUND_MS) / spent);
-  }
-}
-
-function spentMs(call: () => unknown, calls: number): number {
-  const start = process.cpuUsage();
-  for (let index = 0; index < calls; index++) call();
-  const { user, system } = process.cpuUsage(start);
-  return Math.max(user + system, 1) / 1000;
-}
 
 /** The bodies' pieces come in turn, as those of clients at one pace do. */
 function digestBodies(bodies: number, sideBySide: boolean): void {
@@ -132,9 +87,9 @@ function table(title: string, results: readonly Result[]): string {
  * @returns the report in Markdown
  */
 export async function runDigests(folder: string): Promise<string> {
-  const md5 = [1, 2, 3, 4, 6, 8, 16].map(md5Contest).map(compete);
-  const crc64 = [piece, small].map(crcContest).map(compete);
-  const one = SMALL_CONTESTS.map(compete);
+  const md5 = [1, 2, 3, 4, 6, 8, 16].map(md5Contest).map((contest) => compete(contest, spentMs));
+  const crc64 = [piece, small].map(crcContest).map((contest) => compete(contest, spentMs));
+  const one = SMALL_CONTESTS.map((contest) => compete(contest, spentMs));
   const report = [
     '# Digests',
     '',
