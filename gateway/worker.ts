@@ -26,6 +26,9 @@ const say = (message: FromWorker): void => void process.send?.(message);
 export async function runWorker(config: Config, version: string): Promise<number> {
   // The parent is told of signals, too, and ends its workers one after another.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  // Without its parent nobody could stop it. An exit would wait for the store's writer, which may be waiting for this very thread, and the next
+  // gateway for this process; what was acknowledged is durable, and the rest is a crash's.
+  process.prependListener('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   const begun = Promise.withResolvers<ToWorker & { kind: 'begin' }>();
   const ended = Promise.withResolvers<number>();
   const collections = new Collections();

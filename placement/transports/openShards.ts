@@ -116,8 +116,11 @@ const KEPT_BYTES_MIN = 512 * 1024;
 const KEPT_MAX = 32;
 /** Short, so that a file that was replaced or removed behind our back is soon seen. */
 const IDLE_MS = 250;
+/** The same for a shard that is read all the time. */
+const KEPT_MS_MAX = 1000;
 
 interface Entry {
+  readonly openedAt: number;
   readonly opening: Promise<OpenShard>;
   users: number;
   idle: NodeJS.Timeout | undefined;
@@ -137,7 +140,7 @@ export class OpenShards {
       if (!(found instanceof OpenShard)) return found;
       opened = found;
     }
-    const known = this.#entries.get(path);
+    const known = this.#young(path);
     const entry = known ?? this.#add(path, opened ? Promise.resolve(opened) : OpenShard.open(path));
     // Counted before anything is waited for: an entry without users may be closed.
     entry.users++;
@@ -162,8 +165,16 @@ export class OpenShards {
     await Promise.all([...this.#entries.keys()].map((path) => this.forget(path)));
   }
 
+  /** One that has been open for long is left to its users, and opened anew. */
+  #young(path: string): Entry | undefined {
+    const entry = this.#entries.get(path);
+    if (!entry || performance.now() - entry.openedAt < KEPT_MS_MAX) return entry;
+    void this.forget(path);
+    return undefined;
+  }
+
   #add(path: string, opening: Promise<OpenShard>): Entry {
-    const entry: Entry = { opening, users: 0, idle: undefined };
+    const entry: Entry = { opening, openedAt: performance.now(), users: 0, idle: undefined };
     this.#entries.set(path, entry);
     return entry;
   }
