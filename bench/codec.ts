@@ -21,8 +21,8 @@ import {
   type Hasher,
   type Profile,
 } from '#erasure';
-import { callsPerRound, compete, elapsedMs, ROUNDS } from './contest.ts';
-import type { Contest, Result } from './contest.ts';
+import { callsPerRound, compete, elapsedMs, ROUNDS, resultTable } from './contest.ts';
+import type { Contest } from './contest.ts';
 import { machine, machineLine, median } from './machine.ts';
 import { writeResults } from './s3/write.ts';
 
@@ -162,22 +162,6 @@ function treeTable(results: readonly TreeResult[]): string {
   ].join('\n');
 }
 
-function table(title: string, results: readonly Result[]): string {
-  const names = Object.keys(results[0]?.GBps ?? {});
-  const rows = results.map(({ work, GBps, ratio }) => {
-    const rates = names.map((name) => GBps[name]!.toFixed(2));
-    return `| ${[work, ...rates, ratio.toFixed(1)].join(' | ')} |`;
-  });
-  return [
-    `## ${title}`,
-    '',
-    `| ${['work', ...names, 'ratio'].join(' | ')} |`,
-    `|${'---|'.repeat(names.length + 2)}`,
-    ...rows,
-    '',
-  ].join('\n');
-}
-
 /**
  * Measures and writes codec.json and codec.md.
  * @param folder of the results
@@ -201,11 +185,11 @@ export async function runCodec(folder: string): Promise<string> {
     `${machineLine}.`,
     `GB/s of data on one thread, medians of ${ROUNDS} rounds in which the sides take turns.`,
     '',
-    table('Reed-Solomon', codec),
+    resultTable('Reed-Solomon', codec, 1),
     'Both behind the same interface, into memory given; the library is @subspace/reed-solomon-erasure.wasm.',
     'Ratio: kernel to library.',
     '',
-    table('BLAKE3', hash),
+    resultTable('BLAKE3', hash, 1),
     treeTable(trees),
   ].join('\n');
 

@@ -57,3 +57,20 @@ export function callsPerRound(call: () => unknown, took: Stopwatch): number {
     if (ms >= ROUND_MS / 2 && warm >= 12 * ROUND_MS) return Math.ceil((calls * ROUND_MS) / ms);
   }
 }
+
+/** @param digits of the ratio behind its point */
+export function resultTable(title: string, results: readonly Result[], digits: number): string {
+  const names = Object.keys(results[0]?.GBps ?? {});
+  const rows = results.map(({ work, GBps, ratio }) => {
+    const rates = names.map((name) => GBps[name]!.toFixed(2));
+    return `| ${[work, ...rates, ratio.toFixed(digits)].join(' | ')} |`;
+  });
+  return [
+    `## ${title}`,
+    '',
+    `| ${['work', ...names, 'ratio'].join(' | ')} |`,
+    `|${'---|'.repeat(names.length + 2)}`,
+    ...rows,
+    '',
+  ].join('\n');
+}

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { Crc64Nvme as PublishedCrc64 } from '@aws-sdk/crc64-nvme';
 import { createDigests } from '../gateway/engine/checksums.ts';
 import { createCrc64Nvme, Crc64Nvme } from '../gateway/engine/crc64nvme.ts';
-import { compete, ROUNDS, spentMs } from './contest.ts';
-import type { Contest, Result } from './contest.ts';
+import { compete, ROUNDS, resultTable, spentMs } from './contest.ts';
+import type { Contest } from './contest.ts';
 import { machine, machineLine } from './machine.ts';
 import { writeResults } from './s3/write.ts';
 
@@ -65,22 +65,6 @@ const SMALL_CONTESTS: readonly Contest[] = ['md5', 'sha256'].map((algorithm) => 
   },
 }));
 
-function table(title: string, results: readonly Result[]): string {
-  const names = Object.keys(results[0]?.GBps ?? {});
-  const rows = results.map(({ work, GBps, ratio }) => {
-    const rates = names.map((name) => GBps[name]!.toFixed(2));
-    return `| ${[work, ...rates, ratio.toFixed(2)].join(' | ')} |`;
-  });
-  return [
-    `## ${title}`,
-    '',
-    `| ${['work', ...names, 'ratio'].join(' | ')} |`,
-    `|${'---|'.repeat(names.length + 2)}`,
-    ...rows,
-    '',
-  ].join('\n');
-}
-
 /**
  * Measures and writes digests.json and digests.md.
  * @param folder of the results
@@ -96,9 +80,9 @@ export async function runDigests(folder: string): Promise<string> {
     `${machineLine}.`,
     `GB/s of processor time on one thread, medians of ${ROUNDS} rounds in which the sides take turns. Ratio: the first side to the second.`,
     '',
-    table(`MD5, bodies of ${(PIECES * piece.length) / 2 ** 20} MiB in pieces of 64 KiB`, md5),
-    table('CRC-64/NVME', crc64),
-    table('One call against an object', one),
+    resultTable(`MD5, bodies of ${(PIECES * piece.length) / 2 ** 20} MiB in pieces of 64 KiB`, md5, 2),
+    resultTable('CRC-64/NVME', crc64, 2),
+    resultTable('One call against an object', one, 2),
   ].join('\n');
   await writeResults(folder, { 'digests.json': { machine, md5, crc64, one }, 'digests.md': report });
   return report;

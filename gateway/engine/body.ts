@@ -9,7 +9,7 @@ import { cipherLength, createDataKey, createEncryptor } from './encryption.ts';
 import { toEngineError } from './errors.ts';
 import { customerKeyEncryption } from './keyring.ts';
 import type { KeyEncryption } from './keyring.ts';
-import type { BodyPart, Extent, PackReference } from './model.ts';
+import type { BodyPart, Extent, Hex, PackReference } from './model.ts';
 import type { PackedBody, PackEntries } from './packs.ts';
 import { recordChunks } from './recorded.ts';
 import { EngineError } from './types.ts';
@@ -124,10 +124,20 @@ export async function bodyEntries(
   { part, chunks, packed }: WrittenBody,
   place: Omit<PackReference, 'length'>,
 ): Promise<PackEntries> {
-  if (packed) return await packed.entries(part.owner, place);
+  return packed
+    ? await packed.entries(part.owner, place)
+    : chunkEntries(context, { part, chunks }, place.bucket);
+}
+
+/** The same of a body that has its chunks to itself. */
+export function chunkEntries(
+  context: Context,
+  { part, chunks }: Pick<WrittenBody, 'part' | 'chunks'>,
+  bucket: Hex,
+): PackEntries {
   return {
     checks: chunks.length > 0 ? [context.session.alive()] : [],
-    puts: recordChunks(chunks, part.owner, place.bucket),
+    puts: recordChunks(chunks, part.owner, bucket),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Parts of multipart uploads. */
 import { adopt, liesInPack, rewrap } from './adopt.ts';
-import { writeBody } from './body.ts';
+import { chunkEntries, writeBody } from './body.ts';
 import { garbageCodec, partCodec } from './codecs.ts';
 import { commitPlan } from './commit.ts';
 import type { Plan } from './commit.ts';
@@ -13,7 +13,6 @@ import type { Hex, PartRecord, PartSummary, UploadRecord } from './model.ts';
 import { settling } from './objects.ts';
 import { streamSegments } from './reader.ts';
 import type { OpenedBody } from './reader.ts';
-import { recordChunks } from './recorded.ts';
 import { justAfter } from './scan.ts';
 import { segmentsOf, slice } from './segments.ts';
 import { EngineError } from './types.ts';
@@ -62,8 +61,7 @@ async function writePart(
   const summary = summaryOf(context, partNumber, size, md5, checksum);
   return settling(context, written, () =>
     commitPart(context, request, { part: { ...written.part, summary }, survives }, async () => ({
-      checks: written.chunks.length > 0 ? [context.session.alive()] : [],
-      puts: recordChunks(written.chunks, written.part.owner, bucketId),
+      ...chunkEntries(context, written, bucketId),
       deletes: [],
     })),
   );

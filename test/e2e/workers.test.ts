@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, ListBucketsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { History, abortUploads } from '../support/history.ts';
-import { clientOf, startServer } from '../support/server.ts';
+import { clientOf, freshClientOf, startServer } from '../support/server.ts';
 import type { Server } from '../support/server.ts';
 
 const WORKERS = 3;
@@ -58,18 +58,6 @@ const whole = (): Promise<void> =>
     return workers.length === WORKERS && leader !== undefined && workers.includes(leader);
   });
 
-/** A client that opens a connection for every request, so that each may go to another worker. */
-function freshClient(credentials: { accessKey: string; secretKey: string }): S3Client {
-  return new S3Client({
-    endpoint: server.endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId: credentials.accessKey, secretAccessKey: credentials.secretKey },
-    requestHandler: { httpAgent: { keepAlive: false } },
-  });
-}
-
 interface Load {
   /** Ends it, waits until the gateway is whole, and compares all that there is with what was acknowledged. */
   end(): Promise<void>;
@@ -108,7 +96,7 @@ async function expectSound(): Promise<void> {
 
 test('workers killed under load: nothing acknowledged is lost, the port stays served, one leads', async () => {
   const history = new History('workers', Math.random);
-  const fresh = freshClient(server);
+  const fresh = freshClientOf(server, server);
   await fresh.send(new CreateBucketCommand({ Bucket: 'workers' }));
   for (let round = 0; round < 3; round++) {
     const under = load(history, round);
@@ -134,7 +122,7 @@ test('workers killed under load: nothing acknowledged is lost, the port stays se
 
 test('a worker that stands still is taken for dead, harms nothing when it goes on, and starts anew', async () => {
   const history = new History('workers', Math.random);
-  const fresh = freshClient(server);
+  const fresh = freshClientOf(server, server);
   await fresh.send(new CreateBucketCommand({ Bucket: 'workers' }));
   const under = load(history, 0);
   await sleep(1_000);
@@ -153,7 +141,7 @@ test('a worker that stands still is taken for dead, harms nothing when it goes o
 
 test('with their parent killed the workers end, and the next start takes over at once', async () => {
   const history = new History('workers', Math.random);
-  const fresh = freshClient(server);
+  const fresh = freshClientOf(server, server);
   await fresh.send(new CreateBucketCommand({ Bucket: 'workers' }));
   fresh.destroy();
   const under = load(history, 0);
@@ -165,14 +153,14 @@ test('with their parent killed the workers end, and the next start takes over at
 });
 
 test('keys are made and removed for all workers at once, and metrics are those of all', async () => {
-  const root = freshClient(server);
+  const root = freshClientOf(server, server);
   await root.send(new CreateBucketCommand({ Bucket: 'workers' }));
   const made = JSON.parse((await server.command('key', 'create', 'backup', '--json')).stdout) as {
     accessKey: string;
     secretKey: string;
   };
   await sleep(1_000);
-  const client = freshClient(made);
+  const client = freshClientOf(server, made);
   for (let asked = 0; asked < 30; asked++) {
     await client.send(new PutObjectCommand({ Bucket: 'workers', Key: `${asked}`, Body: 'text' }));
   }

@@ -1,33 +1,12 @@
 /** Workers and registered providers: one worker runs the network service, all know whom it has let in. */
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect, test } from 'vitest';
 import { honestProviders, startNetwork } from '../support/network/network.ts';
-import type { Network } from '../support/network/network.ts';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** A connection for every request: each may go to another worker. */
-function freshClient({ server }: Network): S3Client {
-  return new S3Client({
-    endpoint: server.endpoint,
-    region: 'us-east-1',
-    forcePathStyle: true,
-    maxAttempts: 1,
-    credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
-    requestHandler: { httpAgent: { keepAlive: false } },
-  });
-}
+import { freePort } from '../support/redis.ts';
+import { freshClientOf } from '../support/server.ts';
 
 test('every worker writes to registered providers, and another takes the network over from one that is killed', async () => {
   const network = await startNetwork({
@@ -37,7 +16,7 @@ test('every worker writes to registered providers, and another takes the network
     env: { SHARDWAY_WORKERS: '3', SHARDWAY_NETWORK_LISTEN: `127.0.0.1:${await freePort()}` },
   });
   const { server } = network;
-  const s3 = freshClient(network);
+  const s3 = freshClientOf(network.server, network.server);
   try {
     // A worker knows of a provider a second after it was let in, and uses it when it has answered.
     await sleep(3_000);

@@ -46,8 +46,19 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** A client that opens a connection for every request and never retries: each request may go to another worker. */
+export function freshClientOf(
+  { endpoint }: Pick<Server, 'endpoint'>,
+  { accessKey, secretKey }: Pick<Server, 'accessKey' | 'secretKey'>,
+): S3Client {
+  return clientOf({ endpoint, accessKey, secretKey }, { httpAgent: { keepAlive: false } });
+}
+
 /** A client of the running server that never retries, so that every answer is seen. */
-export function clientOf(server: Server, requestHandler: S3ClientConfig['requestHandler'] = {}): S3Client {
+export function clientOf(
+  server: Pick<Server, 'endpoint' | 'accessKey' | 'secretKey'>,
+  requestHandler: S3ClientConfig['requestHandler'] = {},
+): S3Client {
   return new S3Client({
     endpoint: server.endpoint,
     region: 'us-east-1',
