@@ -1,6 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import type { S3Response } from '../s3/types.ts';
 
+/**
+ * Bytes that may wait for the connection before more is fetched: what is there in the same moment goes out in one call, a stripe's part of a
+ * shard as a rule.
+ */
+const AHEAD_BYTES_MAX = 256 * 1024;
+
 /** A stream that does not give the bytes its Content-Length promised. */
 class BodyLengthError extends Error {
   override readonly name = 'BodyLengthError';
@@ -123,7 +129,7 @@ async function writePiece(
   const sent = release && ((error: Error | null | undefined) => (error ? undefined : release(bytes)));
   const ready = out.write(bytes, sent);
   onBytes(bytes.length);
-  if (!ready) await drained(out, rule);
+  if (!ready && out.writableLength >= AHEAD_BYTES_MAX) await drained(out, rule);
 }
 
 function drained(out: ServerResponse, { stallMs, crowdedStallMs, crowded }: StallRule): Promise<void> {

@@ -166,7 +166,7 @@ class ShardedChunkStore implements OpenChunkStore {
 const ASK_ALL_MAX = 64;
 
 /** Chunks being written beyond which new ones get smaller cells. */
-const CROWD = 8;
+const CROWD = 16;
 
 /**
  * Bytes of a new chunk's cells. Two stripes of full cells for each of 64 large uploads would be 192 MiB: in a crowd,

@@ -1,5 +1,7 @@
+import { alignedMemory } from '../alignedMemory.ts';
+
 /** Memory that is kept for the next stripes rather than given back to the system; more is let go. */
-const POOL_BYTES_MAX = 24 * 2 ** 20;
+const POOL_BYTES_MAX = 32 * 2 ** 20;
 
 /** Stripe buffers in use over and over: fresh memory costs about as much as coding it. */
 export class StripePool {
@@ -9,7 +11,7 @@ export class StripePool {
   /** Memory with whatever is in it. */
   take(size: number): Uint8Array {
     const bytes = this.#free.get(size)?.pop();
-    if (!bytes) return Buffer.allocUnsafeSlow(size);
+    if (!bytes) return alignedMemory(size);
     this.#bytes -= size;
     return bytes;
   }

@@ -12,6 +12,7 @@ export const link = promisify(fs.link);
 export const rename = promisify(fs.rename);
 export const unlink = promisify(fs.unlink);
 const readOnce = promisify(fs.read);
+export const write = promisify(fs.write);
 const writevOnce = promisify(fs.writev);
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_DIRECTORY } = fs.constants;

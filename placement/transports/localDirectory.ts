@@ -1,5 +1,6 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { DirectorySyncs } from './directorySync.ts';
+import { DirectSupport, DirectWrites } from './directWrites.ts';
 import {
   closeQuietly,
   errorCode,
@@ -49,6 +50,7 @@ export class LocalDirectory implements RevivableTransport {
   readonly #id: ProviderId;
   readonly #syncs = new DirectorySyncs();
   readonly #shards = new OpenShards();
+  readonly #direct = new DirectSupport();
   readonly #folders: ShardFolders;
   /** Paths of shards that are being written under their own names. */
   readonly #writing = new Map<string, Promise<void>>();
@@ -96,10 +98,11 @@ export class LocalDirectory implements RevivableTransport {
     }
     const done = Promise.withResolvers<void>();
     this.#writing.set(path, done.promise);
+    const direct = new DirectWrites(path, this.#direct);
     let fd: number | undefined;
     try {
       fd = await open(path, 'wx', 0o600);
-      await writeShardFile(fd, source, signal);
+      await writeShardFile(fd, source, signal, direct);
       await fsync(fd);
       await this.#syncs.sync(path.slice(0, path.lastIndexOf('/')));
       this.#check(signal);
@@ -110,6 +113,7 @@ export class LocalDirectory implements RevivableTransport {
       if (fd !== undefined) await unlinkQuietly(path);
       throw error;
     } finally {
+      await direct.close();
       if (fd !== undefined) await closeQuietly(fd);
       this.#writing.delete(path);
       done.resolve();
@@ -230,11 +234,13 @@ export class LocalDirectory implements RevivableTransport {
 
   async #write(temporary: string, source: ShardSource, signal: AbortSignal | undefined): Promise<ShardSeal> {
     const fd = await open(temporary, 'wx', 0o600);
+    const direct = new DirectWrites(temporary, this.#direct);
     try {
-      const seal = await writeShardFile(fd, source, signal);
+      const seal = await writeShardFile(fd, source, signal, direct);
       await fdatasync(fd);
       return seal;
     } finally {
+      await direct.close();
       await closeQuietly(fd);
     }
   }

@@ -1,26 +1,30 @@
+import type { DirectWrites } from './directWrites.ts';
 import { writeAt } from './fileCalls.ts';
 import { encodeTrailer, leavesBytes, SHARD_BYTES_MAX } from './shardFile.ts';
 import { TransportError, type ShardSeal, type ShardSource } from '../types.ts';
 
 /**
  * Writes a shard, its leaf hashes and its trailer from the beginning of the file: one call for a shard that lies in
- * memory, one for each cell and one more otherwise.
+ * memory, one for each cell and one more otherwise. What `direct` can write goes past the page cache.
  * @throws TransportError 'Source' | 'Aborted', or a system error
  */
 export async function writeShardFile(
   fd: number,
   source: ShardSource,
   signal: AbortSignal | undefined,
+  direct?: DirectWrites,
 ): Promise<ShardSeal> {
   if (source.whole) {
     const { bytes, seal } = source.whole;
     checkSeal(seal, bytes.length);
-    await writeAt(fd, [bytes, seal.leaves, encodeTrailer(seal)], 0);
+    const written = (await direct?.write(bytes, 0)) ?? 0;
+    await writeAt(fd, [bytes.subarray(written), seal.leaves, encodeTrailer(seal)], written);
     return seal;
   }
   let length = 0;
   for await (const cell of abortable(source.cells, signal)) {
-    await writeAt(fd, [cell], length);
+    const written = (await direct?.write(cell, length)) ?? 0;
+    if (written < cell.length) await writeAt(fd, [cell.subarray(written)], length + written);
     length += cell.length;
   }
   const seal = source.seal();
