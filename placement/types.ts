@@ -196,7 +196,10 @@ export interface ChunkWriter {
   abort(): Promise<void>;
 }
 
-/** Bytes of a chunk, in the order asked for, every one verified against the shard roots of the record. */
+/** Who finds out that bytes are wrong: the chunk store by the hashes of their leaves, or its reader. */
+export type Verification = 'leaves' | 'reader';
+
+/** Bytes of a chunk, in the order asked for, every one verified against the shard roots of the record unless the reader verifies them itself. */
 export interface ChunkStore {
   /**
    * @param id an identifier never used before (32 lower-case hex digits)
@@ -208,9 +211,17 @@ export interface ChunkStore {
    * next is asked for: then its memory may be freed.
    * Stopping the iteration releases everything. Wrong or missing shards are decoded around, charged, and reported to the catalog's
    * repair queue.
+   * @param verifies 'reader': leaves are not hashed, because the reader finds any wrong byte by an authentication of its own, and then reads
+   * the range anew with 'leaves' to have it decoded around
    * @throws PlacementError 'ChunkUnreadable' when fewer than k shards verify: never a wrong byte.
    */
-  read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  read(
+    chunk: ChunkRecord,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+    verifies?: Verification,
+  ): AsyncIterable<Uint8Array>;
   /**
    * Deletes every shard of the chunk: where the record places it, and wherever a write or repair is known to have failed with one; among few
    * providers, wherever one may be. Idempotent; rejects when a provider that the record names, or at which one of few is known to have failed, could not be

@@ -1,6 +1,6 @@
 /** Opens versions and streams their bytes. */
 import { freeMemory } from '#placement';
-import type { ChunkId } from '#placement';
+import type { ChunkId, Verification } from '#placement';
 import { keysFor } from './body.ts';
 import { chunkCodec } from './codecs.ts';
 import { checkRead } from './conditions.ts';
@@ -115,17 +115,51 @@ function partRange(
   return { start, end: start + sizes[number - 1]!, count: sizes.length };
 }
 
-/** Plaintext of segments, in order. The next extent's first bytes are fetched while the one before is sent. */
+/**
+ * Plaintext of segments, in order. The next extent's first bytes are fetched while the one before is sent.
+ *
+ * What decrypts is right, so the leaves are not hashed, too, as long as all goes well. Where a frame does not decrypt, it is read anew with its leaves
+ * verified, and so is what follows: that finds and reports the shard that is wrong, and decodes around it.
+ */
 export async function* streamSegments(
   context: Context,
   segments: readonly Segment[],
   customerKey: CustomerKey | undefined,
   signal?: AbortSignal,
 ): AsyncIterable<Uint8Array> {
+  let given = 0;
+  try {
+    for await (const piece of plaintext(context, segments, customerKey, signal, 'reader')) {
+      given += piece.length;
+      yield piece;
+    }
+  } catch (error) {
+    if (!(error instanceof EngineError) || error.kind !== 'Unreadable') throw toEngineError(error);
+    yield* readAnew(context, slice(segments, given, lengthOf(segments)), customerKey, signal);
+  }
+}
+
+async function* readAnew(
+  ...[context, segments, customerKey, signal]: Parameters<typeof streamSegments>
+): AsyncIterable<Uint8Array> {
+  try {
+    yield* plaintext(context, segments, customerKey, signal, 'leaves');
+  } catch (error) {
+    throw toEngineError(error);
+  }
+}
+
+async function* plaintext(
+  context: Context,
+  segments: readonly Segment[],
+  customerKey: CustomerKey | undefined,
+  signal: AbortSignal | undefined,
+  verifies: Verification,
+): AsyncIterable<Uint8Array> {
   const runs = segments.map((segment) =>
     extentsOf(segment, cipherRange(segment.start, segment.end, segment.plainLength)),
   );
-  const ahead = new ReadAhead(runs.flat(), (extent) => readExtent(context, extent, signal));
+  const ahead = new ReadAhead(runs.flat(), (extent) => readExtent(context, extent, signal, verifies));
   let extent = 0;
   try {
     for (const [index, segment] of segments.entries()) {
@@ -137,8 +171,6 @@ export async function* streamSegments(
       const range = { plainLength, plainStart: start, plainEnd: end };
       yield* decryptFrames(dataKey, ahead.run(from, extent), range);
     }
-  } catch (error) {
-    throw toEngineError(error);
   } finally {
     await ahead.close();
   }
@@ -148,6 +180,7 @@ async function* readExtent(
   context: Context,
   extent: Extent,
   signal: AbortSignal | undefined,
+  verifies: Verification,
 ): AsyncIterable<Uint8Array> {
   const { cache } = context;
   const known = cache.get(extent);
@@ -156,11 +189,13 @@ async function* readExtent(
     return;
   }
   const { chunk, offset, length } = extent;
-  const pieces = context.chunks.read(await chunkRecord(context, chunk), offset, length, signal);
+  const record = await chunkRecord(context, chunk);
   if (!cache.takes(extent)) {
-    yield* pieces;
+    yield* context.chunks.read(record, offset, length, signal, verifies);
     return;
   }
+  // Kept only when it is right.
+  const pieces = context.chunks.read(record, offset, length, signal, 'leaves');
   const bytes = Buffer.allocUnsafeSlow(length);
   let filled = 0;
   for await (const piece of pieces) {

@@ -2,10 +2,13 @@ import type { ServerResponse } from 'node:http';
 import type { S3Response } from '../s3/types.ts';
 
 /**
- * Bytes that may wait for the connection before more is fetched: what is there in the same moment goes out in one call, a stripe's part of a
- * shard as a rule.
+ * Bytes that may wait for a connection before more is fetched: what is there in the same moment, as a stripe is, goes out in one call. Among many, of
+ * which some may be slow, only as much as needs no second thought.
  */
-const AHEAD_BYTES_MAX = 256 * 1024;
+const AHEAD_BYTES = { few: 1024 * 1024, many: 64 * 1024 } as const;
+/** Bodies under way that are many. */
+const MANY = 32;
+let underWay = 0;
 
 /** A stream that does not give the bytes its Content-Length promised. */
 class BodyLengthError extends Error {
@@ -96,12 +99,17 @@ export async function writeBody(
   if (body.kind === 'Bytes') return writePiece(out, body.bytes, rule, onBytes);
   const { length, release } = body;
   let written = 0;
-  for (let piece = body.first; piece.done !== true; piece = await body.rest.next()) {
-    written += piece.value.length;
-    if (length !== undefined && written > length) {
-      throw new BodyLengthError(`The body is longer than its ${length} bytes`);
+  underWay++;
+  try {
+    for (let piece = body.first; piece.done !== true; piece = await body.rest.next()) {
+      written += piece.value.length;
+      if (length !== undefined && written > length) {
+        throw new BodyLengthError(`The body is longer than its ${length} bytes`);
+      }
+      await writePiece(out, piece.value, rule, onBytes, release);
     }
-    await writePiece(out, piece.value, rule, onBytes, release);
+  } finally {
+    underWay--;
   }
   if (length !== undefined && written < length) {
     throw new BodyLengthError(`The body ended after ${written} of ${length} bytes`);
@@ -129,7 +137,8 @@ async function writePiece(
   const sent = release && ((error: Error | null | undefined) => (error ? undefined : release(bytes)));
   const ready = out.write(bytes, sent);
   onBytes(bytes.length);
-  if (!ready && out.writableLength >= AHEAD_BYTES_MAX) await drained(out, rule);
+  const ahead = underWay < MANY ? AHEAD_BYTES.few : AHEAD_BYTES.many;
+  if (!ready && out.writableLength >= ahead) await drained(out, rule);
 }
 
 function drained(out: ServerResponse, { stallMs, crowdedStallMs, crowded }: StallRule): Promise<void> {

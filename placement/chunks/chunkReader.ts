@@ -3,7 +3,7 @@ import type { DamageReports } from './damageReports.ts';
 import type { ReadLimits } from './readLimits.ts';
 import { stripeParts } from './stripeRanges.ts';
 import { StripeRead, type StripeReadContext } from './stripeRead.ts';
-import { PlacementError, type ChunkRecord, type Clock, type Providers } from '../types.ts';
+import { PlacementError, type ChunkRecord, type Clock, type Providers, type Verification } from '../types.ts';
 
 export interface ChunkReaderContext {
   readonly providers: Providers;
@@ -12,6 +12,7 @@ export interface ChunkReaderContext {
   readonly codecOf: (profile: Profile) => ErasureCodec;
   readonly damage: DamageReports;
   readonly limits: ReadLimits;
+  readonly verifies: Verification;
 }
 
 /**
@@ -65,12 +66,13 @@ function stripeContext(
   chunk: ChunkRecord,
   shardLength: number,
 ): StripeReadContext {
-  const { providers, clock, hasher, codecOf, damage, limits } = context;
+  const { providers, clock, hasher, codecOf, damage, limits, verifies } = context;
   const suspects = new Set<number>();
   return {
     providers,
     clock,
     hasher,
+    verifies,
     codec: codecOf(chunk.profile),
     shardLength,
     readMs: limits.readMs,

@@ -28,6 +28,7 @@ import type {
   ProviderId,
   Providers,
   Random,
+  Verification,
 } from '../types.ts';
 
 export interface ChunkStoreOptions {
@@ -69,7 +70,7 @@ class ShardedChunkStore implements OpenChunkStore {
   readonly #survive: readonly DomainLevel[];
   readonly #late: LateWrites;
   readonly #writing: ChunkWriterContext;
-  readonly #reading: ChunkReaderContext;
+  readonly #reading: Omit<ChunkReaderContext, 'verifies'>;
 
   constructor(options: ChunkStoreOptions) {
     const { providers, clock, random, catalog, cell = CELL_BYTES, survive = [] } = options;
@@ -104,8 +105,14 @@ class ShardedChunkStore implements OpenChunkStore {
     return new ShardedChunkWriter(id, this.#codecOf(profile), placer, { ...this.#writing, cell });
   }
 
-  read(chunk: ChunkRecord, offset: number, length: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return readChunk(this.#reading, chunk, offset, length, signal);
+  read(
+    chunk: ChunkRecord,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+    verifies: Verification = 'leaves',
+  ): AsyncIterable<Uint8Array> {
+    return readChunk({ ...this.#reading, verifies }, chunk, offset, length, signal);
   }
 
   async delete({ id, shards }: ChunkRecord): Promise<void> {

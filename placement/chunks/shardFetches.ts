@@ -7,6 +7,7 @@ import {
   type Clock,
   type Providers,
   type ShardSlice,
+  type Verification,
 } from '../types.ts';
 
 /** Verified bytes of a shard. */
@@ -29,11 +30,12 @@ export interface ShardFetchesContext {
   readonly clock: Clock;
   readonly hasher: Hasher;
   readonly readMs: number;
+  readonly verifies: Verification;
   /** A shard is lost, torn or wrong. */
   onDamage(index: number, reason: string): void;
 }
 
-/** Gets ranges of a chunk's shards from their providers, and lets nothing through that does not verify. */
+/** Gets ranges of a chunk's shards from their providers, and lets nothing through that does not verify, where that is not the reader's to find. */
 export class ShardFetches {
   readonly #context: ShardFetchesContext;
   readonly #chunk: ChunkRecord;
@@ -114,12 +116,8 @@ export class ShardFetches {
 
   #arrived(fetch: ShardFetch, slice: ShardSlice, first: number): void {
     if (this.pending.get(fetch.index) !== fetch) return;
-    const { root } = this.#chunk.shards[fetch.index]!;
-    const isRight =
-      slice.first === first &&
-      slice.bytes.length === fetch.end - fetch.start &&
-      this.#context.hasher.verify(root, this.#shardLength, first, slice.bytes, slice.proof);
-    if (!isRight) {
+    const isWhole = slice.first === first && slice.bytes.length === fetch.end - fetch.start;
+    if (!isWhole || !this.#verifies(fetch.index, slice)) {
       this.#fail(fetch, 'WrongBytes');
       return;
     }
@@ -128,6 +126,12 @@ export class ShardFetches {
     this.slices.set(fetch.index, { start: fetch.start, end: fetch.end, bytes, release });
     this.#report(fetch, undefined);
     this.#onChange();
+  }
+
+  #verifies(index: number, { first, bytes, proof }: ShardSlice): boolean {
+    const { hasher, verifies } = this.#context;
+    const { root } = this.#chunk.shards[index]!;
+    return verifies === 'reader' || hasher.verify(root, this.#shardLength, first, bytes, proof);
   }
 
   #fail(fetch: ShardFetch, failure: NonNullable<CallOutcome['failure']>): void {
