@@ -6,7 +6,7 @@ export const DATA_SHARDS_MAX = 20;
 export const PARITY_SHARDS_MAX = 10;
 
 /** Bytes of a data cell in every stripe but a chunk's last. A multiple of LEAF_BYTES. */
-export const CELL_BYTES = 256 * 1024;
+export const CELL_BYTES = 272 * 1024;
 
 /** Reads '4+2'. @throws ErasureError 'BadProfile' */
 export function parseProfile(text: string): Profile {

@@ -31,8 +31,8 @@ export function watchChunks(chunks: OpenChunkStore): WatchedChunks {
     read: (...all) => chunks.read(...all),
     delete: (chunk) => chunks.delete(chunk),
     deleteUnrecorded: (id) => chunks.deleteUnrecorded(id),
-    async create(id, profile) {
-      const writer = await chunks.create(id, profile);
+    async create(id, profile, length) {
+      const writer = await chunks.create(id, profile, length);
       return {
         id,
         get length() {

@@ -111,8 +111,18 @@ export interface ShardTransport {
    * is 'Conflict'. A source that fails leaves nothing behind.
    */
   put(name: ShardName, source: ShardSource, signal?: AbortSignal): Promise<void>;
-  /** @throws TransportError 'NotFound' | 'Corrupt' (stored file is torn or of the wrong length) | … */
-  get(name: ShardName, firstLeaf: number, count: number, signal?: AbortSignal): Promise<ShardSlice>;
+  /**
+   * @param length of the whole shard, where the caller only wants its bytes: they may then be had more cheaply; without it, the leaf hashes that
+   * are stored beside them are checked, too
+   * @throws TransportError 'NotFound' | 'Corrupt' (stored file is torn or of the wrong length) | …
+   */
+  get(
+    name: ShardName,
+    firstLeaf: number,
+    count: number,
+    signal?: AbortSignal,
+    length?: number,
+  ): Promise<ShardSlice>;
   /** Idempotent: a missing shard is success. */
   delete(name: ShardName, signal?: AbortSignal): Promise<void>;
   /** One page of stored shards in order of stored name, after `after` (exclusive). Empty at the end. */
@@ -203,9 +213,10 @@ export type Verification = 'leaves' | 'reader';
 export interface ChunkStore {
   /**
    * @param id an identifier never used before (32 lower-case hex digits)
+   * @param length of what will be written, where it is known: memory is then taken once
    * @throws PlacementError 'TooFewProviders' | 'DomainRule'
    */
-  create(id: ChunkId, profile: Profile): Promise<ChunkWriter>;
+  create(id: ChunkId, profile: Profile, length?: number): Promise<ChunkWriter>;
   /**
    * Streams [offset, offset+length) of a chunk in pieces of at most one stripe, with read-ahead bounded by one stripe. A piece is good until the
    * next is asked for: then its memory may be freed.

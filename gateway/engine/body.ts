@@ -63,7 +63,7 @@ export async function writeBody(
   });
   const sink: Sink = sharesChunk(context, body, options)
     ? new PackSink(context, partition, cipherLength(body.length))
-    : new ChunkSink(context, partition);
+    : new ChunkSink(context, partition, body.length);
   try {
     const owner = newId();
     const dataKey = createDataKey();
@@ -241,10 +241,14 @@ class ChunkSink implements Sink {
   readonly #written: WrittenChunk[] = [];
   #writer: ChunkWriter | undefined;
   #settling: Promise<void> | undefined;
+  /** Bytes that are still to come in chunks not begun yet, where that is known. */
+  #left: number | undefined;
 
-  constructor(context: Context, partition: number) {
+  /** @param length of the plaintext, where it is known */
+  constructor(context: Context, partition: number, length: number | undefined) {
     this.#context = context;
     this.#partition = partition;
+    this.#left = length === undefined ? undefined : cipherLength(length);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -275,7 +279,10 @@ class ChunkSink implements Sink {
   async #open(): Promise<ChunkWriter> {
     const id = await this.#context.session.take(this.#partition);
     this.#ids.push(id);
-    return this.#context.chunks.create(id, this.#context.profile);
+    const { chunks, profile, options } = this.#context;
+    const length = this.#left === undefined ? undefined : Math.min(this.#left, options.chunkBytes);
+    if (length !== undefined) this.#left! -= length;
+    return chunks.create(id, profile, length);
   }
 
   /** Ends the chunk at hand without waiting for its slowest shards. */

@@ -95,7 +95,8 @@ export class Packs {
     const { chunks, profile, session } = this.#parts;
     let writer: ChunkWriter | undefined;
     try {
-      writer = await chunks.create(id, profile);
+      const length = bodies.reduce((sum, { bytes }) => sum + bytes.length, 0);
+      writer = await chunks.create(id, profile, length);
       for (const { bytes } of bodies) await writer.write(bytes);
       return new Pack(this.#parts, partition, await writer.finish(), bodies.length);
     } catch (error) {

@@ -98,11 +98,13 @@ class ShardedChunkStore implements OpenChunkStore {
     this.#reading = { providers, clock, hasher, codecOf, damage, limits };
   }
 
-  async create(id: ChunkId, profile: Profile): Promise<ChunkWriter> {
+  async create(id: ChunkId, profile: Profile, length?: number): Promise<ChunkWriter> {
     checkChunkId(id);
     const placer = new ShardPlacer(this.#providers, this.#random, profile, this.#survive);
-    const cell = cellWhen(this.#writing.open.size, this.#writing.cell);
-    return new ShardedChunkWriter(id, this.#codecOf(profile), placer, { ...this.#writing, cell });
+    const { cell: full, open } = this.#writing;
+    const isShort = length !== undefined && length <= full * profile.data;
+    const cell = isShort ? full : cellWhen(open.size, full);
+    return new ShardedChunkWriter(id, this.#codecOf(profile), placer, { ...this.#writing, cell }, length);
   }
 
   read(
@@ -180,5 +182,5 @@ const CROWD = 16;
  * chunks are coded in stripes of a quarter, and memory stays within bounds without making anyone wait.
  */
 function cellWhen(openWriters: number, cell: number): number {
-  return openWriters < CROWD ? cell : Math.max(LEAF_BYTES, cell / 4);
+  return openWriters < CROWD ? cell : Math.max(1, Math.floor(cell / 4 / LEAF_BYTES)) * LEAF_BYTES;
 }

@@ -49,15 +49,24 @@ export class ShardedChunkWriter implements ChunkWriter {
   #isFinished = false;
   #aborted: Promise<void> | undefined;
 
-  /** @throws PlacementError 'TooFewProviders' | 'NoSpace' | 'DomainRule' */
-  constructor(id: ChunkId, codec: ErasureCodec, placer: ShardPlacer, context: ChunkWriterContext) {
+  /**
+   * @param length of the chunk, where it is known
+   * @throws PlacementError 'TooFewProviders' | 'NoSpace' | 'DomainRule'
+   */
+  constructor(
+    id: ChunkId,
+    codec: ErasureCodec,
+    placer: ShardPlacer,
+    context: ChunkWriterContext,
+    length: number | undefined,
+  ) {
     this.id = id;
     this.#context = context;
     this.#profile = codec.profile;
     this.#placer = placer;
     this.#first = placer.first();
     this.#quorum = writeQuorum(codec.profile);
-    this.#stripe = new StripeBuffer(codec, context.cell, context.pool);
+    this.#stripe = new StripeBuffer(codec, context.cell, context.pool, length);
     const indexes = Array.from({ length: codec.profile.data + codec.profile.parity }, (_, index) => index);
     context.open.add(this);
     this.#trees = indexes.map(() => context.hasher.tree());

@@ -85,10 +85,12 @@ export class ShardFetches {
     const hedgeAt = now + providers.hedgeAfterMs(id);
     const fetch: ShardFetch = { index, start, end, begunAt: now, hedgeAt, endsAt: now + readMs };
     this.pending.set(index, fetch);
-    handle.transport.get({ chunk: this.#chunk.id, index }, first, count, this.#stop.signal).then(
-      (slice) => this.#arrived(fetch, slice, first),
-      (error: unknown) => this.#fail(fetch, error instanceof TransportError ? error.kind : 'Unavailable'),
-    );
+    handle.transport
+      .get({ chunk: this.#chunk.id, index }, first, count, this.#stop.signal, this.#shardLength)
+      .then(
+        (slice) => this.#arrived(fetch, slice, first),
+        (error: unknown) => this.#fail(fetch, error instanceof TransportError ? error.kind : 'Unavailable'),
+      );
   }
 
   /** Gives up fetches that have had their time. */

@@ -1,26 +1,29 @@
 import { LEAF_BYTES, type ErasureCodec } from '#erasure';
-import { ownCells, sharedCells, type Cell, type StripePool } from './stripeMemory.ts';
+import { freeMemory } from '../freeMemory.ts';
+import { sharedCells, type Cell, type StripePool } from './stripeMemory.ts';
 
 /**
- * Gathers the data of one stripe after the other and codes it. The first stripe's memory grows with its content, so
- * that a small object takes little; full stripes use the pool's.
+ * Gathers the data of one stripe after the other and codes it. The first stripe's memory is what the chunk needs or, where that is not known, grows with
+ * its content, so that a small object takes little; full stripes use the pool's.
  */
 export class StripeBuffer {
   readonly #codec: ErasureCodec;
   readonly #pool: StripePool;
   readonly #capacity: number;
   readonly #total: number;
+  readonly #expected: number | undefined;
   #bytes: Uint8Array = new Uint8Array(0);
   #filled = 0;
   #isFirst = true;
 
-  /** @param cell bytes of a cell in a full stripe */
-  constructor(codec: ErasureCodec, cell: number, pool: StripePool) {
+  /** @param cell bytes of a cell in a full stripe @param length of the chunk, where it is known */
+  constructor(codec: ErasureCodec, cell: number, pool: StripePool, length?: number) {
     const { data, parity } = codec.profile;
     this.#codec = codec;
     this.#pool = pool;
     this.#capacity = data * cell;
     this.#total = (data + parity) * cell;
+    this.#expected = length;
   }
 
   get isFull(): boolean {
@@ -51,8 +54,8 @@ export class StripeBuffer {
     const isRoomy = room.length === cell * parity;
     const output = isRoomy ? this.#codec.encode(input, cell, room) : this.#codec.encode(input, cell);
     const cells = [...split(input, cell), ...split(output, cell)];
-    const isWhole = this.#bytes.length === this.#total;
-    const coded = isWhole ? sharedCells(cells, this.#bytes, this.#pool) : ownCells(cells);
+    const bytes = this.#bytes;
+    const coded = sharedCells(cells, () => this.#giveBack(bytes));
     this.#isFirst = false;
     this.#bytes = new Uint8Array(0);
     this.#filled = 0;
@@ -70,12 +73,23 @@ export class StripeBuffer {
     const size = this.#isFirst ? this.#sizeFor(bytes) : this.#total;
     const grown = size < this.#total ? Buffer.allocUnsafeSlow(size) : this.#pool.take(this.#total);
     grown.set(this.#bytes.subarray(0, this.#filled));
+    this.#giveBack(this.#bytes);
     this.#bytes = grown;
+  }
+
+  #giveBack(bytes: Uint8Array): void {
+    if (bytes.length === this.#total) this.#pool.give(bytes);
+    else freeMemory(bytes);
   }
 
   /** Room for padding and parity; and for more, once a second write shows that there is more. */
   #sizeFor(bytes: number): number {
     const { data, parity } = this.#codec.profile;
+    if (this.#expected !== undefined && bytes <= this.#expected) {
+      const coded = Math.ceil(Math.min(this.#expected, this.#capacity) / data) * (data + parity);
+      // What is nearly a full stripe may as well have the memory of one.
+      return 2 * coded > this.#total ? this.#total : coded;
+    }
     const coded = (Math.ceil(bytes / data) + 1) * (data + parity);
     return this.#filled === 0 ? coded : Math.max(coded, 4 * bytes, LEAF_BYTES);
   }

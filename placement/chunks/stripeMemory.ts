@@ -34,21 +34,15 @@ export interface Cell {
   release(): void;
 }
 
-/** The cells of a coded stripe, which share one buffer: it goes back to the pool when no one uses any of them. */
-export function sharedCells(cells: readonly Uint8Array[], buffer: Uint8Array, pool: StripePool): Cell[] {
+/** The cells of a coded stripe, which share one buffer. @param onUnused called when no one uses any of them */
+export function sharedCells(cells: readonly Uint8Array[], onUnused: () => void): Cell[] {
   let users = cells.length;
   const retain = (): void => {
     users++;
   };
   const release = (): void => {
     users--;
-    if (users === 0) pool.give(buffer);
+    if (users === 0) onUnused();
   };
   return cells.map((bytes) => ({ bytes, retain, release }));
-}
-
-/** Cells in memory that is left to the garbage collector. */
-export function ownCells(cells: readonly Uint8Array[]): Cell[] {
-  const nothing = (): void => undefined;
-  return cells.map((bytes) => ({ bytes, retain: nothing, release: nothing }));
 }

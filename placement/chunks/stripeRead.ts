@@ -15,8 +15,11 @@ export interface StripeReadContext extends ShardFetchesContext {
   readonly suspects: ReadonlySet<number>;
 }
 
+/** Bytes of data shards that did not come, each from `start` of its shard on. */
+type Decoded = ReadonlyMap<number, { readonly start: number; readonly bytes: Uint8Array }>;
+
 /**
- * Reads a part of one stripe. The data shards are asked for the leaves they have of it; for each that fails, is late or
+ * Reads a part of some stripes in a row. The data shards are asked for the leaves they have of it; for each that fails, is late or
  * better not asked, as many others as are needed to decode its bytes.
  */
 export class StripeRead {
@@ -28,7 +31,7 @@ export class StripeRead {
   readonly #changed = new Wakeup();
   #isDecoding = false;
   #isCancelled = false;
-  /** The bytes in order, in up to k pieces. @throws PlacementError 'ChunkUnreadable' | 'Aborted' */
+  /** The bytes in order, in up to k pieces a stripe. @throws PlacementError 'ChunkUnreadable' | 'Aborted' */
   readonly result: Promise<Uint8Array[]>;
 
   constructor(chunk: ChunkRecord, part: StripePart, context: StripeReadContext) {
@@ -144,27 +147,22 @@ export class StripeRead {
     return this.#others(range).length === 0;
   }
 
-  #decode(missing: StripePart['shards'], range: ByteRange): Map<number, Uint8Array> {
+  #decode(missing: StripePart['shards'], range: ByteRange): Decoded {
     const sources = new Set(this.#sources(range));
     const shards = this.#chunk.shards.map((_, index) =>
       sources.has(index) ? this.#fetches.bytes(index, range) : undefined,
     );
-    const rebuilt = this.#context.codec.reconstruct(
-      shards,
-      missing.map(({ index }) => index),
-    );
-    return new Map(
-      missing.map(({ index, start, end }, at) => [
-        index,
-        rebuilt[at]!.subarray(start - range.start, end - range.start),
-      ]),
-    );
+    const indexes = missing.map(({ index }) => index);
+    const rebuilt = this.#context.codec.reconstruct(shards, indexes);
+    return new Map(indexes.map((index, at) => [index, { start: range.start, bytes: rebuilt[at]! }]));
   }
 
-  #pieces(decoded: ReadonlyMap<number, Uint8Array>): Uint8Array[] {
-    return this.#part.shards.map(
-      (shard) => decoded.get(shard.index) ?? this.#fetches.bytes(shard.index, shard),
-    );
+  #pieces(decoded: Decoded): Uint8Array[] {
+    return this.#part.cells.map((cell) => {
+      const whole = decoded.get(cell.index);
+      if (!whole) return this.#fetches.bytes(cell.index, cell);
+      return whole.bytes.subarray(cell.start - whole.start, cell.end - whole.start);
+    });
   }
 
   #nextEventAt(): number {

@@ -64,7 +64,7 @@ export function observed(
         throw error;
       }
     },
-    get: async (name, first, count, signal) => await read(transport.get(name, first, count, signal)),
+    get: async (...all) => await read(transport.get(...all)),
     prove: async (name, leaf, signal) => await read(transport.prove(name, leaf, signal)),
     delete: (name, signal) => transport.delete(name, signal),
     list: (after, limit, signal) => transport.list(after, limit, signal),

@@ -66,7 +66,7 @@ export class PutWatch {
         }
         this.#strays.forget(name.chunk, this.#provider);
       },
-      get: (name, first, count, signal) => inner.get(name, first, count, signal),
+      get: (...all) => inner.get(...all),
       prove: (name, leaf, signal) => inner.prove(name, leaf, signal),
       list: (after, limit, signal) => inner.list(after, limit, signal),
       space: (signal) => inner.space(signal),

@@ -3,11 +3,16 @@
  * it, and drives out what is read.
  */
 import fs from 'node:fs';
-import { ALIGNMENT, isAligned } from '../alignedMemory.ts';
+import { ALIGNMENT, alignedMemory, isAligned } from '../alignedMemory.ts';
 import { closeQuietly, errorCode, open, write } from './fileCalls.ts';
 
 /** Shorter ones gain nothing. */
 const DIRECT_BYTES_MIN = 64 * 1024;
+/** What does not lie as it must is copied, so much at a time. */
+const COPY_BYTES = 256 * 1024;
+const SPARE_MAX = 16;
+
+const spare: Uint8Array[] = [];
 
 /** Whether a file system takes direct writes, as far as is known. Only Linux has them in this form. */
 export class DirectSupport {
@@ -27,11 +32,29 @@ export class DirectWrites {
 
   /** Writes as much from the beginning of `bytes` as can be written directly, and tells how much that was. @throws a system error */
   async write(bytes: Uint8Array, position: number): Promise<number> {
-    if (!this.#support.isThere || position % ALIGNMENT !== 0) return 0;
-    if (bytes.length < DIRECT_BYTES_MIN || !isAligned(bytes)) return 0;
+    if (position % ALIGNMENT !== 0 || bytes.length < DIRECT_BYTES_MIN) return 0;
+    const length = bytes.length - (bytes.length % ALIGNMENT);
+    if (isAligned(bytes)) return await this.#write(bytes, length, position);
+    const copy = spare.pop() ?? alignedMemory(COPY_BYTES);
+    let done = 0;
+    for (let written = -1; done < length && written !== 0; done += written) {
+      const piece = bytes.subarray(done, Math.min(length, done + COPY_BYTES));
+      copy.set(piece);
+      written = isAligned(copy) ? await this.#write(copy, piece.length, position + done) : 0;
+    }
+    // After an error it may still be read from.
+    if (spare.length < SPARE_MAX) spare.push(copy);
+    return done;
+  }
+
+  async close(): Promise<void> {
+    if (this.#fd !== undefined) await closeQuietly(this.#fd);
+  }
+
+  async #write(bytes: Uint8Array, length: number, position: number): Promise<number> {
+    if (!this.#support.isThere) return 0;
     try {
       this.#fd ??= await open(this.#path, fs.constants.O_WRONLY | fs.constants.O_DIRECT);
-      const length = bytes.length - (bytes.length % ALIGNMENT);
       const { bytesWritten } = await write(this.#fd, bytes, 0, length, position);
       return bytesWritten - (bytesWritten % ALIGNMENT);
     } catch (error) {
@@ -40,9 +63,5 @@ export class DirectWrites {
       this.#support.isThere = false;
       return 0;
     }
-  }
-
-  async close(): Promise<void> {
-    if (this.#fd !== undefined) await closeQuietly(this.#fd);
   }
 }

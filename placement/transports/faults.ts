@@ -98,9 +98,11 @@ class Faulty implements FaultyTransport {
     return this.#call('put', name, signal, () => this.#inner.put(name, source, signal));
   }
 
-  get(name: ShardName, firstLeaf: number, count: number, signal?: AbortSignal): Promise<ShardSlice> {
+  get(...[name, firstLeaf, count, signal, length]: Parameters<ShardTransport['get']>): Promise<ShardSlice> {
     const key = `${name.chunk}.${name.index}@${firstLeaf}`;
-    return this.#leaves('get', name, key, signal, () => this.#inner.get(name, firstLeaf, count, signal));
+    return this.#leaves('get', name, key, signal, () =>
+      this.#inner.get(name, firstLeaf, count, signal, length),
+    );
   }
 
   prove(name: ShardName, leaf: number, signal?: AbortSignal): Promise<ShardSlice> {

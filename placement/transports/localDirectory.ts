@@ -141,11 +141,17 @@ export class LocalDirectory implements RevivableTransport {
     }
   }
 
-  async get(name: ShardName, firstLeaf: number, count: number, signal?: AbortSignal): Promise<ShardSlice> {
+  async get(
+    name: ShardName,
+    firstLeaf: number,
+    count: number,
+    signal?: AbortSignal,
+    length?: number,
+  ): Promise<ShardSlice> {
     const path = shardPath(this.#root, storedName(name));
     // Half a file is not a damaged shard yet.
     if (this.#writing.has(path)) throw new TransportError('NotFound', 'the shard is being written');
-    return this.#reading(signal, () => this.#shards.slice(path, firstLeaf, count));
+    return this.#reading(signal, () => this.#shards.slice(path, firstLeaf, count, length));
   }
 
   async prove(name: ShardName, leaf: number, signal?: AbortSignal): Promise<ShardSlice> {

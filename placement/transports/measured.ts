@@ -24,7 +24,7 @@ export function measured(
   };
   return {
     put: (name, source, signal) => measure('write', () => transport.put(name, source, signal)),
-    get: (name, first, count, signal) => measure('read', () => transport.get(name, first, count, signal)),
+    get: (...all) => measure('read', () => transport.get(...all)),
     prove: (name, leaf, signal) => measure('read', () => transport.prove(name, leaf, signal)),
     delete: (name, signal) => transport.delete(name, signal),
     list: (after, limit, signal) => transport.list(after, limit, signal),

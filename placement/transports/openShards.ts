@@ -41,10 +41,11 @@ export class OpenShard {
     }
   }
 
-  /** @throws TransportError 'Corrupt' */
-  async slice(first: number, count: number): Promise<ShardSlice> {
+  /** @param isChecked leaf hashes that no proof is made of are checked all the same @throws TransportError 'Corrupt' */
+  async slice(first: number, count: number, isChecked = false): Promise<ShardSlice> {
     const range = leafRange(this.seal.length, first, count);
     if (!range) throw outside(this.seal.length, first, count);
+    if (isChecked) checkLeaves(this.seal);
     const bytes = await readAt(this.#fd, range.start, range.end - range.start);
     if (bytes.length < range.end - range.start)
       throw new TransportError('Corrupt', 'the file has become shorter');
@@ -77,13 +78,60 @@ const SHORT_BYTES = 64 * 1024;
 const spare: Buffer[] = [];
 const SPARE_MAX = 32;
 
+/** Undefined where the file had better be opened, and read in parts. @throws as `readWhole` */
+async function readAtOnce(
+  path: string,
+  first: number,
+  count: number,
+  length: number | undefined,
+): Promise<ShardSlice | OpenShard | undefined> {
+  const isChecked = length === undefined;
+  if ((first + count) * LEAF_BYTES <= SHORT_BYTES) return await readShort(path, first, count, isChecked);
+  if (length === undefined || length > KEPT_BYTES_MIN || count * LEAF_BYTES < length) return undefined;
+  return await readAll(path, first, count, length);
+}
+
+/** Leaves of a short shard: its whole file is read at once. A larger file's descriptor is given back open. @throws as `readWhole` */
+async function readShort(
+  path: string,
+  first: number,
+  count: number,
+  isChecked: boolean,
+): Promise<ShardSlice | OpenShard> {
+  const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(SHORT_BYTES);
+  try {
+    const found = await readWhole(path, first, count, buffer, isChecked);
+    return found instanceof OpenShard ? found : { ...found, bytes: Buffer.from(found.bytes) };
+  } finally {
+    if (spare.length < SPARE_MAX) spare.push(buffer);
+  }
+}
+
+/** All leaves of a shard of this length. A larger file's descriptor is given back open. @throws as `readWhole` */
+async function readAll(
+  path: string,
+  first: number,
+  count: number,
+  length: number,
+): Promise<ShardSlice | OpenShard> {
+  // One byte more than there should be: a buffer that is filled says nothing of what follows.
+  const buffer = Buffer.allocUnsafeSlow(length + leavesBytes(length) + TRAILER_BYTES + 1);
+  const found = await readWhole(path, first, count, buffer, false);
+  return found instanceof OpenShard ? found : { ...found, release: () => freeMemory(buffer) };
+}
+
 /**
- * Leaves of a short shard by three calls instead of five: its whole file is read at once. A larger file's descriptor is given back open.
+ * Leaves of a shard whose file the buffer has room for, in the buffer, by three calls instead of five.
  * @throws TransportError 'Corrupt', or a system error
  */
-async function readShort(path: string, first: number, count: number): Promise<ShardSlice | OpenShard> {
+async function readWhole(
+  path: string,
+  first: number,
+  count: number,
+  buffer: Buffer,
+  isChecked: boolean,
+): Promise<ShardSlice | OpenShard> {
   const fd = await openFile(path);
-  const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(SHORT_BYTES);
   let isOpen = true;
   try {
     const file = await readInto(fd, buffer);
@@ -96,12 +144,19 @@ async function readShort(path: string, first: number, count: number): Promise<Sh
     if (!seal) throw new TransportError('Corrupt', `the file of ${file.length} bytes is no shard`);
     const range = leafRange(seal.length, first, count);
     if (!range) throw outside(seal.length, first, count);
-    const bytes = Buffer.from(file.subarray(range.start, range.end));
+    if (isChecked) checkLeaves(seal);
+    const bytes = file.subarray(range.start, range.end);
     return { first, bytes, proof: hasher.proof(seal.leaves, first, count) };
   } finally {
-    if (spare.length < SPARE_MAX) spare.push(buffer);
-    if (isOpen) await closeQuietly(fd);
+    // Nobody waits for it: what was read is there.
+    if (isOpen) void closeQuietly(fd);
   }
+}
+
+/** @throws TransportError 'Corrupt' when the leaf hashes do not have the root beside them */
+function checkLeaves({ root, length, leaves }: ShardSeal): void {
+  if (Buffer.compare(hasher.root(leaves, length), root) === 0) return;
+  throw new TransportError('Corrupt', 'the leaf hashes in the file are not those of its root');
 }
 
 function outside(length: number, first: number, count: number): TransportError {
@@ -133,11 +188,12 @@ interface Entry {
 export class OpenShards {
   readonly #entries = new Map<string, Entry>();
 
-  async slice(path: string, first: number, count: number): Promise<ShardSlice> {
+  /** @param length of the shard, where it is known: one that is wanted as a whole is read in one go; without it, its leaf hashes are checked */
+  async slice(path: string, first: number, count: number, length?: number): Promise<ShardSlice> {
     let opened: OpenShard | undefined;
-    if ((first + count) * LEAF_BYTES <= SHORT_BYTES && !this.#entries.has(path)) {
-      const found = await readShort(path, first, count);
-      if (!(found instanceof OpenShard)) return found;
+    if (!this.#entries.has(path)) {
+      const found = await readAtOnce(path, first, count, length);
+      if (found && !(found instanceof OpenShard)) return found;
       opened = found;
     }
     const known = this.#young(path);
@@ -147,7 +203,7 @@ export class OpenShards {
     clearTimeout(entry.idle);
     try {
       if (known) await opened?.close();
-      return await (await entry.opening).slice(first, count);
+      return await (await entry.opening).slice(first, count, length === undefined);
     } finally {
       entry.users--;
       await this.#retire(path, entry);

@@ -54,13 +54,23 @@ describe('direct writes', () => {
   });
 
   test.each([
-    ['memory that may lie anywhere', sampleBytes(CELL), 0],
-    ['aligned memory at an odd place', aligned(sampleBytes(CELL)), 100],
-    ['an odd part of aligned memory', aligned(sampleBytes(CELL)).subarray(100), 0],
+    ['memory that may lie anywhere', sampleBytes(3 * CELL + 77)],
+    ['an odd part of aligned memory', aligned(sampleBytes(2 * CELL)).subarray(100)],
+  ])('copy %s', async (_, bytes) => {
+    const path = await emptyFile();
+    const support = new DirectSupport();
+    const direct = new DirectWrites(path, support);
+    const written = await direct.write(bytes, 0);
+    await direct.close();
+    expect(written).toBe(support.isThere ? bytes.length - (bytes.length % ALIGNMENT) : 0);
+    expect(Buffer.compare(await readFile(path), bytes.subarray(0, written))).toBe(0);
+  });
+
+  test.each([
+    ['an odd place', aligned(sampleBytes(CELL)), 100],
     ['little', aligned(sampleBytes(ENOUGH)).subarray(0, ALIGNMENT), 0],
   ])('leave %s to others', async (_, bytes, position) => {
-    const support = new DirectSupport();
-    const direct = new DirectWrites(join(root, 'never opened'), support);
+    const direct = new DirectWrites(join(root, 'never opened'), new DirectSupport());
     expect(await direct.write(bytes, position)).toBe(0);
     await direct.close();
   });

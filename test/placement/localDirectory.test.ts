@@ -71,6 +71,16 @@ describe('damaged files', () => {
     expect((await failure(directory.get(name, 0, 4))).kind).toBe('Corrupt');
   });
 
+  test('a file with wrong leaf hashes is Corrupt, but its bytes can be had', async () => {
+    const name = await stored(bytes);
+    const content = await readFile(pathOf(name));
+    content.fill(0, content.length - 100, content.length - 48);
+    await writeFile(pathOf(name), content);
+    for (const count of [1, 4]) expect((await failure(directory.get(name, 0, count))).kind).toBe('Corrupt');
+    const slice = await directory.get(name, 0, 4, undefined, bytes.length);
+    expect(Buffer.compare(slice.bytes, bytes)).toBe(0);
+  });
+
   test('a file of the right size without a trailer is Corrupt', async () => {
     const name = await stored(bytes);
     const size = (await readFile(pathOf(name))).length;

@@ -1,6 +1,6 @@
 /** The engine over what a gateway runs on: LMDB, and six directories of erasure-coded shards. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -17,6 +17,8 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 
 interface Gateway {
   readonly engine: Engine;
+  /** Why chunks were queued for repair. */
+  readonly reported: readonly string[];
   close(): Promise<void>;
 }
 
@@ -27,7 +29,18 @@ async function start(
   const providers = await openProviders({ entries, known, clock: systemClock });
   const kv = await openKeyValueStore('lmdb', root);
   const catalog = createCatalog(kv);
-  const chunks = createChunkStore({ providers, clock: systemClock, random: systemRandom, catalog });
+  const reported: string[] = [];
+  const chunks = createChunkStore({
+    providers,
+    clock: systemClock,
+    random: systemRandom,
+    catalog: {
+      enqueueRepair: async (id, reason) => {
+        reported.push(reason);
+        await catalog.enqueueRepair(id, reason);
+      },
+    },
+  });
   const keyring = await openKeyring(root);
   const engine = await openObjectStore({
     kv,
@@ -41,6 +54,7 @@ async function start(
   });
   return {
     engine,
+    reported,
     known: providers.identities(),
     close: async () => {
       await engine.close();
@@ -51,10 +65,12 @@ async function start(
   };
 }
 
-async function shardFiles(): Promise<number> {
+async function shardPaths(): Promise<string[]> {
   const names = await readdir(join(root, 'providers'), { recursive: true });
-  return names.filter((name) => /[0-9a-f]{32}\.\d+$/.test(name)).length;
+  return names.filter((name) => /[0-9a-f]{32}\.\d+$/.test(name)).map((name) => join(root, 'providers', name));
 }
+
+const shardFiles = async (): Promise<number> => (await shardPaths()).length;
 
 test('objects survive a restart, and what is deleted frees its shards', async () => {
   let gateway = await start();
@@ -104,5 +120,42 @@ test('objects survive a restart, and what is deleted frees its shards', async ()
   await store.delete({ bucket: 'b', key: 'parts' });
   await gateway.engine.reclaim.runOnce();
   expect(await shardFiles()).toBe(0);
+  await gateway.close();
+});
+
+async function flipBit(path: string, at: number): Promise<void> {
+  const file = await open(path, 'r+');
+  const byte = Buffer.alloc(1);
+  await file.read(byte, 0, 1, at);
+  byte[0]! ^= 1;
+  await file.write(byte, 0, 1, at);
+  await file.close();
+}
+
+test('wrong bytes that leaves were not hashed for are found by decryption, decoded around and reported', async () => {
+  const gateway = await start();
+  const { store } = gateway.engine;
+  await store.createBucket('wrong', OWNER);
+  const large = randomBytes(5_000_000);
+  await putText(store, 'wrong', 'large', large);
+  const read = async (from: number, to: number): Promise<void> => {
+    const bytes = await readAll(store, { bucket: 'wrong', key: 'large' }, from, to);
+    expect(bytes.equals(large.subarray(from, to))).toBe(true);
+  };
+  await read(0, large.length);
+  expect(gateway.reported).toEqual([]);
+  // Two shards of every chunk, wherever they lie in the object's ciphertext.
+  for (const path of await shardPaths()) if (/\.[13]$/.test(path)) await flipBit(path, 150_000);
+  await read(0, large.length);
+  const chunks = new Set(
+    await shardPaths().then((paths) => paths.map((path) => path.split('/').at(-1)!.split('.')[0])),
+  );
+  expect(chunks.size).toBe(3);
+  expect(gateway.reported).toEqual(
+    Array.from(chunks, () => expect.stringMatching(/^shard [13]: WrongBytes$/)),
+  );
+  await read(1_000_000, 4_999_999);
+  for (const path of await shardPaths()) if (/\.2$/.test(path)) await flipBit(path, 150_000);
+  await expect(read(0, large.length)).rejects.toThrow(/3 verify/);
   await gateway.close();
 });
