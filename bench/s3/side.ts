@@ -32,7 +32,7 @@ const PEER_SYNC: Readonly<Record<string, string>> = {
 };
 const OUR_SYNC = 'shard files, their folders and the metadata commit synced before the answer';
 
-/** A gateway of our own with six provider folders under `dir`, on the default settings; goes with its data when it stops. */
+/** A gateway of our own with six provider folders under `dir`, on the default settings but for SHARDWAY_*; goes with its data when it stops. */
 export async function startOurs(dir: string): Promise<Side> {
   const folder = await mkdtemp(join(dir, 'shardway-bench-'));
   const forget = atExit(() => rmSync(folder, { recursive: true, force: true }));
@@ -45,10 +45,10 @@ export async function startOurs(dir: string): Promise<Side> {
   const forgetProcess = atExit(() => process.kill(server.pid, 'SIGKILL'));
   return {
     name: 'shardway',
-    version: await ourVersion(),
+    version: [await ourVersion(), ...Object.entries(env).map((each) => each.join('='))].join(', '),
     sync: OUR_SYNC,
     endpoint: { url: server.endpoint, accessKey: server.accessKey, secretKey: server.secretKey },
-    watched: { pids: [server.pid] },
+    watched: { pids: [server.pid, ...(await childrenOf(server.pid))] },
     drives: [1, 2, 3, 4, 5, 6].map((number) => join(data, 'providers', String(number))),
     stop: async () => {
       await server.stop();
@@ -57,6 +57,12 @@ export async function startOurs(dir: string): Promise<Side> {
       forget();
     },
   };
+}
+
+/** The workers, where there are some. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return children.split(' ').filter(Boolean).map(Number);
 }
 
 async function ourVersion(): Promise<string> {
