@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from './client.ts';
 import { announce, contentOf, folderKeyOf, keyOf } from './content.ts';
 import { runLanes } from './lanes.ts';
@@ -88,11 +89,29 @@ function fill({ prefix, count, size }: ObjectSet, from: number, folders: boolean
       if (number >= count) return undefined;
       const at = number++;
       return async (client) => {
-        await client.put(name(prefix, at), contentOf(at, size));
+        await patiently(() => client.put(name(prefix, at), contentOf(at, size)));
         return { bytes: size };
       };
     },
   };
+}
+
+/** What is not measured waits as every SDK does when it is asked to. */
+async function patiently(work: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (
+        tries >= 10 ||
+        !(error instanceof Error) ||
+        !/ 503 (SlowDown|ServiceUnavailable)/.test(error.message)
+      )
+        throw error;
+      await sleep(200 * tries);
+    }
+  }
 }
 
 /** Page by page until none is left; listed anew each time. */
