@@ -143,7 +143,7 @@ async function problemOfPart(
   }
   const digests = createDigests();
   let size = 0;
-  for await (const bytes of streamSegments(context, segments, undefined, signal)) {
+  for await (const bytes of streamSegments(context, segments, undefined, signal, 'leaves')) {
     digests.update(bytes);
     size += bytes.length;
   }

@@ -96,20 +96,31 @@ export async function writeBody(
   onBytes: (count: number) => void,
 ): Promise<void> {
   if (body.kind === 'None') return;
-  if (body.kind === 'Bytes') return writePiece(out, body.bytes, rule, onBytes);
-  const { length, release } = body;
-  let written = 0;
   underWay++;
   try {
-    for (let piece = body.first; piece.done !== true; piece = await body.rest.next()) {
-      written += piece.value.length;
-      if (length !== undefined && written > length) {
-        throw new BodyLengthError(`The body is longer than its ${length} bytes`);
-      }
-      await writePiece(out, piece.value, rule, onBytes, release);
-    }
+    if (body.kind === 'Bytes') await writePiece(out, body.bytes, rule, onBytes);
+    else await writeStream(out, body, rule, onBytes);
+    // What still waits is under way: nobody else would bound its memory, or cut a client that takes nothing.
+    if (out.writableNeedDrain) await drained(out, rule);
   } finally {
     underWay--;
+  }
+}
+
+async function writeStream(
+  out: ServerResponse,
+  body: PreparedBody & { readonly kind: 'Stream' },
+  rule: StallRule,
+  onBytes: (count: number) => void,
+): Promise<void> {
+  const { length, release } = body;
+  let written = 0;
+  for (let piece = body.first; piece.done !== true; piece = await body.rest.next()) {
+    written += piece.value.length;
+    if (length !== undefined && written > length) {
+      throw new BodyLengthError(`The body is longer than its ${length} bytes`);
+    }
+    await writePiece(out, piece.value, rule, onBytes, release);
   }
   if (length !== undefined && written < length) {
     throw new BodyLengthError(`The body ended after ${written} of ${length} bytes`);

@@ -57,6 +57,7 @@ export async function* readChunk(
     throw error;
   } finally {
     signal?.removeEventListener('abort', onAbort);
+    if (!signal?.aborted) current?.examine();
     onAbort();
   }
 }

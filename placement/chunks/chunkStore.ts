@@ -102,7 +102,8 @@ class ShardedChunkStore implements OpenChunkStore {
     checkChunkId(id);
     const placer = new ShardPlacer(this.#providers, this.#random, profile, this.#survive);
     const { cell: full, open } = this.#writing;
-    const isShort = length !== undefined && length <= full * profile.data;
+    const isShort =
+      length !== undefined && length <= full * profile.data && stripeBytes(profile, full) <= SHORT_BYTES_MAX;
     const cell = isShort ? full : cellWhen(open.size, full);
     return new ShardedChunkWriter(id, this.#codecOf(profile), placer, { ...this.#writing, cell }, length);
   }
@@ -173,6 +174,11 @@ class ShardedChunkStore implements OpenChunkStore {
  * failed; what may lie elsewhere is left to the sweep of orphans.
  */
 const ASK_ALL_MAX = 64;
+
+/** Memory of a chunk of one stripe that is not cut smaller in a crowd: what an upload has reserved for it, or little more. */
+const SHORT_BYTES_MAX = 2 * 1024 * 1024;
+
+const stripeBytes = ({ data, parity }: Profile, cell: number): number => (data + parity) * cell;
 
 /** Chunks being written beyond which new ones get smaller cells. */
 const CROWD = 16;

@@ -13,6 +13,10 @@ import {
 /** Verified bytes of a shard. */
 export interface VerifiedSlice extends ByteRange {
   readonly bytes: Uint8Array;
+  readonly proof: Uint8Array;
+  readonly fetch: ShardFetch;
+  /** Of the answer; told of once the bytes are known to be right. */
+  readonly latencyMs: number;
   readonly release: (() => void) | undefined;
 }
 
@@ -110,10 +114,25 @@ export class ShardFetches {
     if (!isIdle) this.#stop.abort(STOPPED);
   }
 
-  /** Frees what has come. */
+  /** Frees what has come, which was right as far as its reader can tell. */
   release(): void {
-    for (const { release } of this.slices.values()) release?.();
+    for (const slice of this.slices.values()) {
+      if (this.#context.verifies === 'reader') this.#report(slice.fetch, undefined, slice.latencyMs);
+      slice.release?.();
+    }
     this.slices.clear();
+  }
+
+  /** The reader has stopped, maybe because something was wrong: finds out what. */
+  examine(): void {
+    const { hasher, verifies } = this.#context;
+    if (verifies === 'leaves') return;
+    for (const { fetch, bytes, proof, latencyMs, start } of this.slices.values()) {
+      const { root } = this.#chunk.shards[fetch.index]!;
+      const isRight = hasher.verify(root, this.#shardLength, start / LEAF_BYTES, bytes, proof);
+      this.#report(fetch, isRight ? undefined : 'WrongBytes', latencyMs);
+      if (!isRight) this.#context.onDamage(fetch.index, 'WrongBytes');
+    }
   }
 
   #arrived(fetch: ShardFetch, slice: ShardSlice, first: number): void {
@@ -124,9 +143,11 @@ export class ShardFetches {
       return;
     }
     this.pending.delete(fetch.index);
-    const { bytes, release } = slice;
-    this.slices.set(fetch.index, { start: fetch.start, end: fetch.end, bytes, release });
-    this.#report(fetch, undefined);
+    const { bytes, proof, release } = slice;
+    const { start, end, index } = fetch;
+    const latencyMs = this.#context.clock.now() - fetch.begunAt;
+    this.slices.set(index, { start, end, bytes, proof, fetch, latencyMs, release });
+    if (this.#context.verifies === 'leaves') this.#report(fetch, undefined, latencyMs);
     this.#onChange();
   }
 
@@ -147,9 +168,13 @@ export class ShardFetches {
     this.#onChange();
   }
 
-  #report({ index, begunAt }: ShardFetch, failure: CallOutcome['failure']): void {
-    const { providers, clock } = this.#context;
-    const outcome = { kind: 'read', latencyMs: clock.now() - begunAt } as const;
+  #report(
+    { index, begunAt }: ShardFetch,
+    failure: CallOutcome['failure'],
+    latencyMs = this.#context.clock.now() - begunAt,
+  ): void {
+    const { providers } = this.#context;
+    const outcome = { kind: 'read', latencyMs } as const;
     providers.report(this.#chunk.shards[index]!.provider, failure ? { ...outcome, failure } : outcome);
   }
 }

@@ -52,6 +52,11 @@ export class StripeRead {
     this.#fetches.release();
   }
 
+  /** The reader has stopped before the end: charges whoever gave wrong bytes. */
+  examine(): void {
+    this.#fetches.examine();
+  }
+
   cancel(): void {
     this.#isCancelled = true;
     this.#changed.notify();

@@ -12,6 +12,10 @@ const DIRECT_BYTES_MIN = 64 * 1024;
 const COPY_BYTES = 256 * 1024;
 const SPARE_MAX = 16;
 
+/** How file systems say that they have no such writes, and systems that they have no more descriptors. */
+const NOT_HERE = ['EINVAL', 'EOPNOTSUPP'];
+const NOT_NOW = ['EMFILE', 'ENFILE'];
+
 const spare: Uint8Array[] = [];
 
 /** Whether a file system takes direct writes, as far as is known. Only Linux has them in this form. */
@@ -52,16 +56,29 @@ export class DirectWrites {
   }
 
   async #write(bytes: Uint8Array, length: number, position: number): Promise<number> {
-    if (!this.#support.isThere) return 0;
+    if (!(await this.#opened())) return 0;
     try {
-      this.#fd ??= await open(this.#path, fs.constants.O_WRONLY | fs.constants.O_DIRECT);
-      const { bytesWritten } = await write(this.#fd, bytes, 0, length, position);
+      const { bytesWritten } = await write(this.#fd!, bytes, 0, length, position);
       return bytesWritten - (bytesWritten % ALIGNMENT);
     } catch (error) {
-      // How a file system says that it has no such writes, or wants them aligned more coarsely.
+      // It wants them aligned more coarsely.
       if (errorCode(error) !== 'EINVAL') throw error;
       this.#support.isThere = false;
       return 0;
+    }
+  }
+
+  /** False where there can be none: the cache will do. */
+  async #opened(): Promise<boolean> {
+    if (!this.#support.isThere) return false;
+    try {
+      this.#fd ??= await open(this.#path, fs.constants.O_WRONLY | fs.constants.O_DIRECT);
+      return true;
+    } catch (error) {
+      const code = errorCode(error) ?? '';
+      if (NOT_HERE.includes(code)) this.#support.isThere = false;
+      else if (!NOT_NOW.includes(code)) throw error;
+      return false;
     }
   }
 }

@@ -137,7 +137,9 @@ class Faulty implements FaultyTransport {
     let fault: Fault | undefined;
     const slice = await this.#call(operation, name, signal, call, (decided) => (fault = decided));
     const other = this.#served.find((served) => served.key !== key)?.slice;
-    this.#served = [...this.#served.filter((served) => served.key !== key).slice(-1), { key, slice }];
+    // Of its own: whoever is given the slice may free it.
+    const kept = { first: slice.first, bytes: slice.bytes.slice(), proof: slice.proof };
+    this.#served = [...this.#served.filter((served) => served.key !== key).slice(-1), { key, slice: kept }];
     return tamper(slice, fault, other, drawn(this.#plan.seed, key));
   }
 

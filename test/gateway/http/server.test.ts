@@ -1,4 +1,5 @@
 import http from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { S3Error } from '../../../gateway/s3/errors.ts';
 import type { S3Response } from '../../../gateway/s3/types.ts';
@@ -371,6 +372,29 @@ describe('responses', () => {
     await wire.until('\r\n\r\n');
     wire.end();
     expect(await over.promise).toBe('stopped');
+  });
+
+  test('what waits for a client is under way: the next request of its connection is not begun', async () => {
+    const size = 1000 * 1024;
+    let produced = 0;
+    async function* body(): AsyncGenerator<Uint8Array> {
+      for (let at = 0; at < size; at += 8192) yield Buffer.alloc(Math.min(8192, size - at));
+      produced++;
+    }
+    const { port, server } = await start(
+      handler(() =>
+        Promise.resolve({ status: 200, headers: [['content-length', String(size)]], body: body() }),
+      ),
+      { limits: { sendStallMs: 300 } },
+    );
+    const wires = Array.from({ length: 4 }, () =>
+      new Wire(port).pause().send('GET /b/k HTTP/1.1\r\nHost: h\r\n\r\n'.repeat(16)),
+    );
+    while (produced < wires.length) await sleep(10);
+    while (server.active > 0) await sleep(10);
+    for (const wire of wires) wire.end();
+    // What the system's own buffers took, and one more for each.
+    expect(produced).toBeLessThan(wires.length * 12);
   });
 
   test('a client that takes nothing is cut, and the stream does not run ahead of it', async () => {
