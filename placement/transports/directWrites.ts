@@ -36,7 +36,7 @@ export class DirectWrites {
 
   /** Writes as much from the beginning of `bytes` as can be written directly, and tells how much that was. @throws a system error */
   async write(bytes: Uint8Array, position: number): Promise<number> {
-    if (position % ALIGNMENT !== 0 || bytes.length < DIRECT_BYTES_MIN) return 0;
+    if (!this.#support.isThere || position % ALIGNMENT !== 0 || bytes.length < DIRECT_BYTES_MIN) return 0;
     const length = bytes.length - (bytes.length % ALIGNMENT);
     if (isAligned(bytes)) return await this.#write(bytes, length, position);
     const copy = spare.pop() ?? alignedMemory(COPY_BYTES);
