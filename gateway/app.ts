@@ -346,13 +346,22 @@ function tellDurability(log: Logger, kv: KeyValueStore): void {
   kv.onDurability?.(tell);
 }
 
+/** What a data folder's files have to fit. */
+const storeOf = ({ metadata, data }: Config): string =>
+  metadata === 'lmdb' ? `the data in ${data}` : 'the shared store';
+
+const remedyOf = ({ metadata }: Config): string =>
+  metadata === 'lmdb'
+    ? 'restore it from its backup'
+    : 'copy account.json, keys and root-credentials.json from the first gateway’s data folder';
+
 /** Buckets belong to their owner: under another one, as after the loss of its file, no key could reach them. @throws ConfigError */
 async function checkOwner(config: Config, catalog: ChunkCatalog, { owner }: Account): Promise<void> {
   const expected = await catalog.getNote(OWNER_NOTE);
   if (expected === undefined) await catalog.setNote(OWNER_NOTE, owner);
   else if (expected !== owner) {
     throw new ConfigError(
-      `${join(config.data, 'account.json')} does not belong to the data in ${config.data}: restore it from its backup, or set its owner to ${expected}`,
+      `${join(config.data, 'account.json')} does not belong to ${storeOf(config)}: ${remedyOf(config)}, or set its owner to ${expected}`,
     );
   }
 }
@@ -366,13 +375,13 @@ async function openKeys(config: Config, catalog: ChunkCatalog): Promise<Keyring>
   const keyFile = keyFilePath(config.data);
   if (expected !== undefined && !existsSync(keyFile)) {
     throw new ConfigError(
-      `${keyFile} is missing, and the data in ${config.data} is encrypted under it: restore it from its backup`,
+      `${keyFile} is missing, and the data of ${storeOf(config)} is encrypted under it: ${remedyOf(config)}`,
     );
   }
   const keyring = await openKeyring(config.data);
   if (expected !== undefined && !keyring.keyIds.includes(expected)) {
     throw new ConfigError(
-      `${keyFile} does not belong to the data in ${config.data}: the key ${expected} is not in it`,
+      `${keyFile} does not belong to ${storeOf(config)}, the key ${expected} is not in it: ${remedyOf(config)}`,
     );
   }
   if (expected === undefined) await catalog.setNote(KEYS_NOTE, keyring.currentKeyId);

@@ -147,7 +147,7 @@ export const SETTINGS = {
     flag: 'era',
     placeholder: 'seconds',
     fallback: '3600',
-    help: 'length of an era, after which HyperNodes report and scores are computed; their half-lives scale with it',
+    help: 'seconds of an era, after which HyperNodes report and scores are computed; their half-lives scale with it',
   },
   vetting: {
     env: 'SHARDWAY_VETTING',
@@ -188,14 +188,14 @@ export const SETTINGS = {
     flag: 'upload-memory',
     placeholder: 'MiB',
     fallback: '192',
-    help: 'memory that all uploads under way may hold; beyond it sockets are not read',
+    help: 'MiB that all uploads under way may hold, in all workers together; beyond it sockets are not read',
   },
   readCache: {
     env: 'SHARDWAY_READ_CACHE',
     flag: 'read-cache',
     placeholder: 'MiB',
     fallback: '32',
-    help: 'memory for the ciphertext of small objects that were read lately; 0 for none',
+    help: 'MiB for the ciphertext of small objects that were read lately, in all workers together; 0 for none',
   },
   metadataPassword: {
     env: 'SHARDWAY_METADATA_PASSWORD',

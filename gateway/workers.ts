@@ -172,9 +172,9 @@ class Parent {
       this.#heard(running, message);
     });
     worker.on('error', () => undefined);
-    worker.once('exit', (code) => {
+    worker.once('exit', (code, signal) => {
       exited.resolve(code ?? 1);
-      this.#ended(running, code ?? 1);
+      this.#ended(running, code ?? 1, signal ?? undefined);
     });
     return await Promise.race([ready.promise, exited.promise]);
   }
@@ -248,7 +248,7 @@ class Parent {
     tell(collection.asker, { kind: 'collected', id: collection.askerId, all: collection.all });
   }
 
-  #ended(running: Running, code: number): void {
+  #ended(running: Running, code: number, signal?: string): void {
     this.#running.delete(running);
     if (this.#nextAdmin === running) this.#nextAdmin = undefined;
     if (this.#admin === running && !this.#isStopping) {
@@ -263,7 +263,9 @@ class Parent {
     const { session } = running;
     if (session !== undefined) for (const other of this.#running) tell(other, { kind: 'exited', session });
     if (this.#isStopping || running.isStopping || session === undefined) return;
-    if (code !== LOST) process.stderr.write(`A worker ended with ${code}: another one is started\n`);
+    const how = signal === undefined ? `with ${code}` : `by ${signal}`;
+    if (code !== LOST)
+      process.stderr.write(`Worker ${running.worker.process.pid} ended ${how}: another one is started\n`);
     void this.#replace(running.since, code === LOST);
   }
 

@@ -128,54 +128,31 @@ export async function* streamSegments(
   signal?: AbortSignal,
   verifies: Verification = 'reader',
 ): AsyncIterable<Uint8Array> {
-  let given = 0;
-  try {
-    for await (const piece of plaintext(context, segments, customerKey, signal, verifies)) {
-      given += piece.length;
-      yield piece;
-    }
-  } catch (error) {
-    const isWrong = error instanceof EngineError && error.kind === 'Unreadable';
-    if (!isWrong || verifies === 'leaves') throw toEngineError(error);
-    yield* readAnew(context, slice(segments, given, lengthOf(segments)), customerKey, signal);
-  }
-}
-
-async function* readAnew(
-  ...[context, segments, customerKey, signal]: Parameters<typeof streamSegments>
-): AsyncIterable<Uint8Array> {
-  try {
-    yield* plaintext(context, segments, customerKey, signal, 'leaves');
-  } catch (error) {
-    throw toEngineError(error);
-  }
-}
-
-async function* plaintext(
-  context: Context,
-  segments: readonly Segment[],
-  customerKey: CustomerKey | undefined,
-  signal: AbortSignal | undefined,
-  verifies: Verification,
-): AsyncIterable<Uint8Array> {
   const runs = segments.map((segment) =>
     extentsOf(segment, cipherRange(segment.start, segment.end, segment.plainLength)),
   );
   const ahead = new ReadAhead(runs.flat(), (extent) => readExtent(context, extent, signal, verifies));
+  let given = 0;
   let extent = 0;
   try {
-    for (const [index, segment] of segments.entries()) {
-      const { keyId, wrapped, plainLength, start, end } = segment;
+    for (const [index, { keyId, wrapped, body, plainLength, start, end }] of segments.entries()) {
       const keys = keysFor(context, keyId === 'customer' ? customerKey : undefined);
-      const dataKey = await keys.unwrap({ keyId, bytes: wrapped }, segment.body);
-      const from = extent;
-      extent += runs[index]!.length;
+      const dataKey = await keys.unwrap({ keyId, bytes: wrapped }, body);
+      const cipher = ahead.run(extent, (extent += runs[index]!.length));
       const range = { plainLength, plainStart: start, plainEnd: end };
-      yield* decryptFrames(dataKey, ahead.run(from, extent), range);
+      for await (const piece of decryptFrames(dataKey, cipher, range)) {
+        given += piece.length;
+        yield piece;
+      }
     }
+    return;
+  } catch (error) {
+    const isWrong = error instanceof EngineError && error.kind === 'Unreadable';
+    if (!isWrong || verifies === 'leaves') throw toEngineError(error);
   } finally {
     await ahead.close();
   }
+  yield* streamSegments(context, slice(segments, given, lengthOf(segments)), customerKey, signal, 'leaves');
 }
 
 async function* readExtent(

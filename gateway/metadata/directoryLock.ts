@@ -16,6 +16,9 @@ import { MetadataError } from './types.ts';
 /** SQLITE_BUSY, https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 
+/** A lock would end with the object that holds it, were it collected. */
+const locked = new Set<DatabaseSync>();
+
 export interface DirectoryLock {
   release(): void;
 }
@@ -58,7 +61,12 @@ function lock(directory: string, files: typeof OWNER | typeof WORKERS, begin: st
   }
   nameOwner(ownerFile);
   const held = database;
-  return { release: () => held.close() };
+  locked.add(held);
+  return {
+    release() {
+      if (locked.delete(held)) held.close();
+    },
+  };
 }
 
 /** Only for the message of whoever is refused: a full disk must not keep a gateway from starting. */

@@ -1,7 +1,7 @@
 import { alignedMemory } from '../alignedMemory.ts';
 
 /** Memory that is kept for the next stripes rather than given back to the system; more is let go. */
-const POOL_BYTES_MAX = 32 * 2 ** 20;
+const POOL_BYTES_MAX = 24 * 2 ** 20;
 
 /** Stripe buffers in use over and over: fresh memory costs about as much as coding it. */
 export class StripePool {

@@ -12,6 +12,9 @@ import { PlacementError } from '../types.ts';
 /** SQLITE_BUSY, https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 
+/** A lock would end with the object that holds it: whoever does not keep what gives the folder back has it all the same. */
+const locked = new Set<DatabaseSync>();
+
 /**
  * Makes the folder where it is missing.
  * @returns what gives the folder back; again is nothing
@@ -31,8 +34,9 @@ export function lockFolder(folder: string): () => void {
   }
   nameOwner(folder);
   const held = database;
+  locked.add(held);
   return () => {
-    if (held.isOpen) held.close();
+    if (locked.delete(held)) held.close();
   };
 }
 

@@ -10,7 +10,7 @@ import { closeQuietly, errorCode, open, write } from './fileCalls.ts';
 const DIRECT_BYTES_MIN = 64 * 1024;
 /** What does not lie as it must is copied, so much at a time. */
 const COPY_BYTES = 256 * 1024;
-const SPARE_MAX = 16;
+const SPARE_MAX = 8;
 
 /** How file systems say that they have no such writes, and systems that they have no more descriptors. */
 const NOT_HERE = ['EINVAL', 'EOPNOTSUPP'];
