@@ -1,7 +1,8 @@
 /** The metadata store on Redis beside LMDB, one run, one disk, both synced before a commit is answered: `npm run bench:redis`. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { openLmdbStore } from '../gateway/metadata/lmdb.ts';
 import { openRedisStore } from '../gateway/metadata/redis.ts';
 import type { KeyValueStore } from '../gateway/metadata/types.ts';
@@ -10,9 +11,29 @@ import { machine, machineLine, median } from './machine.ts';
 
 /** About what the record of an object with one chunk takes. */
 const VALUE_BYTES = 400;
-const ENTRIES = 100_000;
-const SECONDS = 2;
-const ROUNDS = 3;
+const HELP = `npm run bench:redis -- [options]
+
+  --quick        few entries, one short round: to see that all works
+  --dir folder   where redis-server and LMDB keep their data; default: --out
+  --out folder   where results go; default: bench/results
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    help: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    dir: { type: 'string' },
+    out: { type: 'string', default: join(import.meta.dirname, 'results') },
+  },
+});
+if (options.help) {
+  process.stdout.write(HELP);
+  process.exit();
+}
+
+const ENTRIES = options.quick ? 2_000 : 100_000;
+const SECONDS = options.quick ? 0.2 : 2;
+const ROUNDS = options.quick ? 1 : 3;
 const CALLERS = [1, 16, 64, 256];
 const PAGE = 1_000;
 
@@ -63,7 +84,11 @@ async function measure(name: string, store: KeyValueStore, callers: number): Pro
   });
   const gets = await rate(callers, async (number) => await store.get(0, keyOf(number)));
   const scans = await rate(Math.min(callers, 16), async (number) => {
-    const page = await store.scan(0, { from: keyOf(number % 50_000), to: Buffer.from('p'), limit: PAGE });
+    const page = await store.scan(0, {
+      from: keyOf(number % (ENTRIES / 2)),
+      to: Buffer.from('p'),
+      limit: PAGE,
+    });
     return page.length;
   });
   return { store: name, callers, commits, gets, scans };
@@ -79,9 +104,10 @@ function middle(rounds: readonly Figures[]): Figures {
   };
 }
 
-const scratch = new URL('results/', import.meta.url);
-await mkdir(scratch, { recursive: true });
-const folder = await mkdtemp(join(process.env['BENCH_FOLDER'] ?? scratch.pathname, 'redis-'));
+const out = resolve(options.out);
+const dir = resolve(options.dir ?? out);
+for (const folder of [out, dir]) await mkdir(folder, { recursive: true });
+const folder = await mkdtemp(join(dir, 'redis-'));
 const server = await startRedis({ dir: folder });
 const usedMemory = async (): Promise<number> =>
   Number(/used_memory:(\d+)/.exec(String(await server.command('info', 'memory')))?.[1]);
@@ -120,10 +146,10 @@ try {
     '',
   ].join('\n');
   await writeFile(
-    new URL('redis.json', scratch),
+    join(out, 'redis.json'),
     `${JSON.stringify({ machine, version, bytesPerEntry, results }, undefined, 2)}\n`,
   );
-  await writeFile(new URL('redis.md', scratch), report);
+  await writeFile(join(out, 'redis.md'), report);
   process.stdout.write(report);
 } finally {
   await server.stop();
