@@ -1,27 +1,76 @@
 import { alignedMemory } from '../alignedMemory.ts';
 
 /** Memory that is kept for the next stripes rather than given back to the system; more is let go. */
-const POOL_BYTES_MAX = 24 * 2 ** 20;
+const POOL_BYTES_MAX = 40 * 2 ** 20;
 
-/** Stripe buffers in use over and over: fresh memory costs about as much as coding it. */
+/** A buffer that smaller stripes share. */
+interface Slab {
+  readonly bytes: Uint8Array;
+  readonly pieces: readonly Uint8Array[];
+  unused: number;
+}
+
+/**
+ * Stripe buffers in use over and over: fresh memory costs about as much as coding it, and what is let go is only gone once the collector has noticed.
+ * Where smaller stripes are wanted than lie here, they share a larger one's buffer, until none of them is in use.
+ */
 export class StripePool {
-  readonly #free = new Map<number, Uint8Array[]>();
+  readonly #free = new Map<number, Set<Uint8Array>>();
+  readonly #slabs = new WeakMap<Uint8Array, Slab>();
   #bytes = 0;
 
   /** Memory with whatever is in it. */
   take(size: number): Uint8Array {
-    const bytes = this.#free.get(size)?.pop();
-    if (!bytes) return alignedMemory(size);
-    this.#bytes -= size;
-    return bytes;
+    return this.#taken(size) ?? this.#split(size) ?? alignedMemory(size);
   }
 
   give(bytes: Uint8Array): void {
-    if (this.#bytes + bytes.length > POOL_BYTES_MAX) return;
+    const slab = this.#slabs.get(bytes);
+    if (!slab && this.#bytes + bytes.length > POOL_BYTES_MAX) return;
+    this.#keep(bytes);
+    if (!slab) return;
+    slab.unused++;
+    if (slab.unused < slab.pieces.length) return;
+    for (const piece of slab.pieces) this.#drop(piece);
+    this.give(slab.bytes);
+  }
+
+  #taken(size: number): Uint8Array | undefined {
+    const [bytes] = this.#free.get(size) ?? [];
+    if (!bytes) return undefined;
+    this.#drop(bytes);
+    const slab = this.#slabs.get(bytes);
+    if (slab) slab.unused--;
+    return bytes;
+  }
+
+  #split(size: number): Uint8Array | undefined {
+    for (const [whole, free] of this.#free) {
+      const count = Math.floor(whole / size);
+      const [bytes] = free;
+      if (count < 2 || !bytes || this.#slabs.has(bytes)) continue;
+      this.#drop(bytes);
+      const pieces = Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+      const slab = { bytes, pieces, unused: count };
+      for (const piece of pieces) {
+        this.#slabs.set(piece, slab);
+        this.#keep(piece);
+      }
+      return this.#taken(size);
+    }
+    return undefined;
+  }
+
+  #keep(bytes: Uint8Array): void {
     this.#bytes += bytes.length;
     const free = this.#free.get(bytes.length);
-    if (free) free.push(bytes);
-    else this.#free.set(bytes.length, [bytes]);
+    if (free) free.add(bytes);
+    else this.#free.set(bytes.length, new Set([bytes]));
+  }
+
+  #drop(bytes: Uint8Array): void {
+    this.#bytes -= bytes.length;
+    this.#free.get(bytes.length)?.delete(bytes);
   }
 }
 

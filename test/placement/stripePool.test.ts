@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import fc from 'fast-check';
+import { isAligned } from '../../placement/alignedMemory.ts';
+import { StripePool } from '../../placement/chunks/stripeMemory.ts';
+
+const MIB = 2 ** 20;
+
+/** Where a piece of memory lies, for comparing. */
+interface Span {
+  readonly buffer: ArrayBufferLike;
+  readonly start: number;
+  readonly end: number;
+}
+
+const spanOf = ({ buffer, byteOffset, length }: Uint8Array): Span => ({
+  buffer,
+  start: byteOffset,
+  end: byteOffset + length,
+});
+
+const overlap = (a: Span, b: Span): boolean => a.buffer === b.buffer && a.start < b.end && b.start < a.end;
+
+test('no two stripes in use share a byte, whatever is taken and given back', () => {
+  const sizes = fc.constantFrom(96 * 1024, 384 * 1024, 1632 * 1024, 5 * MIB);
+  const steps = fc.array(
+    fc.oneof(
+      sizes,
+      fc.nat().map((at) => ({ give: at })),
+    ),
+    { maxLength: 60 },
+  );
+  fc.assert(
+    fc.property(steps, (wanted) => {
+      const pool = new StripePool();
+      const used: Uint8Array[] = [];
+      for (const step of wanted) {
+        if (typeof step === 'object') {
+          const [given] = used.splice(step.give % Math.max(1, used.length), 1);
+          if (given) pool.give(given);
+          continue;
+        }
+        const taken = pool.take(step);
+        expect(taken.length).toBe(step);
+        expect(isAligned(taken)).toBe(true);
+        const span = spanOf(taken);
+        expect(used.some((other) => overlap(spanOf(other), span))).toBe(false);
+        used.push(taken);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('smaller stripes share the memory of a larger one that lies idle, and it is whole again after them', () => {
+  const pool = new StripePool();
+  const large = pool.take(4 * MIB);
+  pool.give(large);
+  const small = [1, 2, 3, 4].map(() => pool.take(MIB));
+  expect(small.every(({ buffer }) => buffer === large.buffer)).toBe(true);
+  const [first, ...rest] = small as [Uint8Array, ...Uint8Array[]];
+  for (const piece of rest) pool.give(piece);
+  expect(pool.take(4 * MIB).buffer).not.toBe(large.buffer);
+  pool.give(first);
+  expect(pool.take(4 * MIB)).toBe(large);
+});
+
+test('keeps no more than its bound', () => {
+  const pool = new StripePool();
+  const taken = Array.from({ length: 12 }, () => pool.take(5 * MIB));
+  for (const bytes of taken) pool.give(bytes);
+  const again = Array.from({ length: 12 }, () => pool.take(5 * MIB));
+  expect(again.filter((bytes) => taken.includes(bytes)).length).toBe(8);
+});
