@@ -88,6 +88,30 @@ function partOf(text: string): Part {
   return part;
 }
 
+interface Findings {
+  points?: Awaited<ReturnType<typeof growth>>;
+  large?: Awaited<ReturnType<typeof largeObject>>;
+  crowd?: Awaited<ReturnType<typeof crowd>>;
+}
+
+function reportOf(
+  { points, large, crowd: many }: Findings,
+  charts: readonly string[],
+  { version, sync }: { readonly version: string; readonly sync: string },
+): string {
+  return [
+    '# As work grows',
+    '',
+    `${machineLine}. Shardway ${version}; ${sync}. The load generator shares the cores; one run each.`,
+    '',
+    ...(points === undefined ? [] : pointTable(points)),
+    ...charts.map((name) => `![${name}](${name})`),
+    ...(large === undefined ? [] : largeLines(large)),
+    ...(many === undefined ? [] : crowdLines(many)),
+    '',
+  ].join('\n');
+}
+
 async function main(options: ScaleOptions): Promise<void> {
   await mkdir(options.dir, { recursive: true });
   const ours = await startOurs(options.dir);
@@ -96,25 +120,29 @@ async function main(options: ScaleOptions): Promise<void> {
   try {
     await driver.run(ours.endpoint, BUCKET, { kind: 'bucket' });
     const work = { driver, side: ours, ...options };
-    if (wants('large')) say(`one object of ${formatBytes(options.bytes)}`);
-    const large = wants('large') ? await largeObject(work) : undefined;
-    if (wants('crowd')) say(`${options.uploads} uploads of 1 GiB`);
-    const many = wants('crowd') ? await crowd(work) : undefined;
-    const points = wants('objects') ? await growth(work) : [];
-    const charts = points.length > 1 ? scaleCharts(points) : {};
-    const report = [
-      '# As work grows',
-      '',
-      `${machineLine}. Shardway ${ours.version}; ${ours.sync}. The load generator shares the cores; one run each.`,
-      '',
-      ...(points.length > 0 ? pointTable(points) : []),
-      ...Object.keys(charts).map((name) => `![${name}](${name})`),
-      ...(large === undefined ? [] : largeLines(large)),
-      ...(many === undefined ? [] : crowdLines(many)),
-      '',
-    ].join('\n');
-    const json = { machine, version: ours.version, points, large, crowd: many };
-    await writeResults(options.out, { 'scale.json': json, 'scale.md': report, ...charts });
+    let report = '';
+    const found: Findings = {};
+    // After each part: hours of work are not lost with the last of it.
+    const keep = async (): Promise<void> => {
+      const charts = found.points && found.points.length > 1 ? scaleCharts(found.points) : {};
+      report = reportOf(found, Object.keys(charts), ours);
+      const json = { machine, version: ours.version, ...found };
+      await writeResults(options.out, { 'scale.json': json, 'scale.md': report, ...charts });
+    };
+    if (wants('large')) {
+      say(`one object of ${formatBytes(options.bytes)}`);
+      found.large = await largeObject(work);
+      await keep();
+    }
+    if (wants('crowd')) {
+      say(`${options.uploads} uploads of 1 GiB`);
+      found.crowd = await crowd(work);
+      await keep();
+    }
+    if (wants('objects')) {
+      found.points = await growth(work);
+      await keep();
+    }
     process.stdout.write(report);
   } finally {
     driver.stop();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isAligned } from '../../placement/alignedMemory.ts';
 import { StripePool } from '../../placement/chunks/stripeMemory.ts';
 
