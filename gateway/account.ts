@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replacePrivateFile } from './auth/privateFile.ts';
@@ -6,6 +7,7 @@ import { generateRootCredential } from './auth/secrets.ts';
 import type { KeyPair } from './auth/secrets.ts';
 import { ConfigError, settingError } from './config.ts';
 import type { Config } from './config.ts';
+import { assertFree } from './listening.ts';
 
 /** The one account of a data folder: its owner id outlives every key. */
 export interface Account {
@@ -17,11 +19,12 @@ export interface Account {
   readonly credentialsFile: string | undefined;
 }
 
-/** Reads the account of the data folder, making it at the first start. */
+/** Reads the account of the data folder, making it at the first start, when it can serve. @throws ConfigError */
 export async function openAccount(config: Config): Promise<Account> {
   await mkdir(config.data, { recursive: true, mode: 0o700 }).catch((error: Error) => {
     throw settingError('data', `cannot be used as a folder: ${error.message}`, error);
   });
+  if (!existsSync(join(config.data, 'account.json'))) await assertFree(config);
   const { value: account } = await readOrMake(join(config.data, 'account.json'), ['owner'], () => ({
     // As long as AWS's canonical user ids.
     owner: randomBytes(32).toString('hex'),

@@ -20,6 +20,14 @@ export async function ownMetrics(registry: Registry): Promise<MetricValues> {
   return await Promise.all(names.map(async (name) => await registry.getSingleMetric(name)!.get()));
 }
 
+/** What several workers have counted, as of one; not what is only true of a moment. */
+export async function countedBy(all: readonly MetricValues[]): Promise<MetricValues> {
+  const isCounted = ({ name, type }: MetricValues[number]): boolean =>
+    String(type) !== 'gauge' || name.endsWith('_total');
+  const sum = AggregatorRegistry.aggregate(all.map((one) => one.filter(isCounted)));
+  return await sum.getMetricsAsJSON();
+}
+
 /** One worker's registry, which answers for all. */
 export function registryOfAll(registry: Registry, others: () => Promise<readonly MetricValues[]>): Registry {
   return new AllRegistry(registry, others);

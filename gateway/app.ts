@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { formatProfile } from '#erasure';
 import {
@@ -34,6 +35,7 @@ import { keyFilePath } from './engine/keyFile.ts';
 import { openKeyring } from './engine/keyring.ts';
 import type { Keyring } from './engine/keyring.ts';
 import type { Leadership } from './engine/lease.ts';
+import type { StoreProcess } from './engine/peers.ts';
 import { openObjectStore } from './engine/store.ts';
 import type { Engine } from './engine/store.ts';
 import { followNetwork, publishNetwork } from './followNetwork.ts';
@@ -52,7 +54,7 @@ import type { KeyValueStore, StoreDurability } from './metadata/types.ts';
 import { openKeyValueStore } from './metadata/open.ts';
 import { openNetwork } from './openNetwork.ts';
 import type { OpenNetwork } from './openNetwork.ts';
-import { openRegistry, providerStatus, watchProviders } from './providers.ts';
+import { isShared, openRegistry, providerStatus, watchProviders } from './providers.ts';
 import { GivenRole } from './role.ts';
 import type { Role } from './role.ts';
 import { createS3Handler } from './s3/dispatch.ts';
@@ -78,6 +80,8 @@ const EVACUATE_EVERY_MS = 60_000;
 /** An operator who asks is told figures no older, as long as there are so few chunks that looking at all takes a second. */
 const DURABILITY_AGE_MS = 10_000;
 const SURVEYED_AT_ONCE = 20_000;
+/** To walk all of a great deletion would cost more than the figure is worth. */
+const RECLAIM_COUNTED_MAX = 10_000;
 const KEYS_NOTE = 'keys.first';
 const OWNER_NOTE = 'account.owner';
 
@@ -148,23 +152,24 @@ async function compose(
     onLateFailed: (chunk) => maintenance.repairSoon(chunk),
   });
   closers.push(() => chunks.close());
-  const isShared = worker !== undefined || !['lmdb', 'memory'].includes(config.metadata);
+  const hasPeers = worker !== undefined || isShared(config);
   const watched = watchChunks(chunks);
   const engine = await openObjectStore({
     kv,
-    chunks: isShared ? watched.store : chunks,
+    chunks: hasPeers ? watched.store : chunks,
     keyring,
     clock: systemClock,
     random: systemRandom,
     region: config.region,
     profile: config.profile,
     options: { readCacheBytes: config.readCache },
-    ...(isShared && {
+    ...(hasPeers && {
       peers: {
         group: worker?.group ?? randomBytes(8).toString('hex'),
         // Its directory is locked for this gateway.
         exclusive: config.metadata === 'lmdb',
         activity: () => activityOf(watched, providers),
+        place: { host: hostname(), pid: process.pid, data: config.data },
         onError: (error) => log.warn({ err: error }, 'a beat to the other processes failed'),
       },
     }),
@@ -225,8 +230,13 @@ async function compose(
 
   metrics = createMetrics({
     metadata: () => durabilityOf(kv),
+    role: () => ({
+      background: leadership.isHeld(),
+      processes: 1 + (peers?.members.others().size ?? 0),
+    }),
     admission: () => s3?.admission(),
     awaitingRepair: () => awaitingRepair(catalog),
+    awaitingReclaim: () => awaitingReclaim(engine),
     providers: () => providerStatus(providers),
     network: () => network?.service,
     durability: () => maintenance.durability(),
@@ -279,7 +289,7 @@ async function compose(
         awaiting: await awaitingRepair(catalog),
         durability: await recentDurability(maintenance),
       }),
-    jobs: heldJobs(createJobs(maintenance, engine), leadership),
+    jobs: heldJobs(createJobs(maintenance, engine), leadership, async () => await peers?.processes()),
   };
   const { registry } = metrics;
   const all = worker ? registryOfAll(registry, () => worker.collect()) : registry;
@@ -415,6 +425,10 @@ async function awaitingRepair(catalog: ChunkCatalog): Promise<number> {
   }
 }
 
+async function awaitingReclaim({ reclaim }: Engine): Promise<GatewayStatus['awaitingReclaim']> {
+  return { ...(await reclaim.waiting(RECLAIM_COUNTED_MAX)), countedMax: RECLAIM_COUNTED_MAX };
+}
+
 /** The last report; made anew where that takes a moment only. */
 async function recentDurability(maintenance: Maintenance): Promise<GatewayStatus['durability']> {
   const last = await maintenance.durability();
@@ -434,6 +448,7 @@ async function gatewayStatus(parts: {
   durability: GatewayStatus['durability'];
 }): Promise<GatewayStatus> {
   const { config, providers } = parts;
+  const processes = await parts.engine.peers?.processes();
   // What an operator asks about now, not what the last probe saw.
   await providers.probe();
   const status = providerStatus(providers);
@@ -448,11 +463,17 @@ async function gatewayStatus(parts: {
     metadataDurability: durabilityOf(parts.kv),
     buckets: (await parts.engine.store.listBuckets()).buckets.length,
     chunksAwaitingRepair: parts.awaiting,
+    awaitingReclaim: await awaitingReclaim(parts.engine),
+    ...(processes && { processes: processes.flatMap(processStatus) }),
     ...(parts.durability && { durability: parts.durability }),
     providers: status,
     writeQuorum: quorum,
     writable: status.filter(({ writable }) => writable).length >= quorum,
   };
+}
+
+function processStatus({ place, isHolder, isSelf }: StoreProcess): NonNullable<GatewayStatus['processes']> {
+  return place ? [{ ...place, background: isHolder, self: isSelf }] : [];
 }
 
 function summaryOf(

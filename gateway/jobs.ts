@@ -2,18 +2,28 @@ import { asRepair } from '#placement';
 import type { Maintenance } from '#placement';
 import type { Job, JobReport } from './admin/types.ts';
 import type { Leadership } from './engine/lease.ts';
+import type { StoreProcess } from './engine/peers.ts';
 import type { Engine } from './engine/store.ts';
 
-/** The same, where another process may do the background work: that one alone is to do it. */
+/**
+ * The same, where another process may do the background work: that one alone is to do it.
+ * @param processes all over the store; undefined where there is one
+ */
 export function heldJobs<Jobs extends Record<string, Job>>(
   jobs: Jobs,
   leadership: Pick<Leadership, 'isHeld'>,
+  processes: () => Promise<readonly StoreProcess[] | undefined>,
 ): Jobs {
   const held = Object.entries(jobs).map(([name, job]): [string, Job] => [
     name,
     async (...all) => {
       if (leadership.isHeld()) return await job(...all);
-      throw new Error('Another gateway over the same metadata does the background work now: ask that one');
+      const holder = (await processes())?.find(({ isHolder }) => isHolder);
+      throw new Error(
+        holder?.place && !holder.isSelf
+          ? `Another gateway over the same metadata does the background work now: ask the one with the data folder ${holder.place.data} on ${holder.place.host}`
+          : 'No gateway does the background work at the moment: another takes it over within seconds; ask again',
+      );
     },
   ]);
   return Object.fromEntries(held) as Jobs;

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { ConfigError, settingError } from './config.ts';
@@ -24,6 +26,23 @@ export async function listening<T>(
     const why = LISTEN_ERRORS[(error as NodeJS.ErrnoException).code ?? ''];
     if (why === undefined) throw error;
     throw settingError(setting, `${host}:${port} ${why}`, error);
+  }
+}
+
+/** Before anything is made that only a first start makes and tells of. @throws ConfigError as `listening` */
+export async function assertFree({
+  listen,
+  adminListen,
+}: Pick<Config, 'listen' | 'adminListen'>): Promise<void> {
+  for (const [setting, { host, port }] of Object.entries({ listen, adminListen } as const)) {
+    const server = createServer();
+    await listening(setting as 'listen' | 'adminListen', { host, port }, async () => {
+      // Bound by this process itself, should it be one of several.
+      server.listen({ host, port, exclusive: true });
+      await once(server, 'listening');
+    });
+    server.close();
+    await once(server, 'close');
   }
 }
 

@@ -65,6 +65,14 @@ export async function openRegistry(
         ),
     }),
   );
+  const isAnyHere = known.some(({ id }) => providers.get(id) !== undefined);
+  if (config.providers === undefined && isShared(config) && known.length > 0 && !isAnyHere) {
+    await providers.close();
+    throw settingError(
+      'providers',
+      `must be given: the shared store's providers are ${namesOf(known.map(({ endpoint }) => endpoint))}, and without a list this gateway would write where no other one can read, to folders of its own below ${config.data}. Give every gateway the same list`,
+    );
+  }
   const identities = JSON.stringify(providers.identities());
   if (identities !== note) await catalog.setNote(PROVIDERS_NOTE, identities);
   const left = known.filter(({ id, endpoint }) => providers.get(id) === undefined && existsSync(endpoint));
@@ -89,11 +97,18 @@ function awaitsMembers({ providers, networkListen }: Config): boolean {
 /** One line, however many folders an edited list leaves behind. */
 function leftWarnings(endpoints: readonly string[]): string[] {
   if (endpoints.length === 0) return [];
-  const more = endpoints.length > NAMED_MAX ? ` and ${endpoints.length - NAMED_MAX} more` : '';
   return [
-    `Providers used before are not configured now, and what they hold cannot be read: ${endpoints.slice(0, NAMED_MAX).join(', ')}${more}`,
+    `Providers used before are not configured now, and what they hold cannot be read: ${namesOf(endpoints)}`,
   ];
 }
+
+function namesOf(endpoints: readonly string[]): string {
+  const more = endpoints.length > NAMED_MAX ? ` and ${endpoints.length - NAMED_MAX} more` : '';
+  return `${endpoints.slice(0, NAMED_MAX).join(', ')}${more}`;
+}
+
+/** Gateways of other data folders may use the same metadata. */
+export const isShared = ({ metadata }: Config): boolean => !['lmdb', 'memory'].includes(metadata);
 
 /** What the operator should know when fewer providers are usable than the profile has shards. */
 export function shortageWarnings(profile: Profile, usable: number): string[] {

@@ -21,6 +21,9 @@ const UPLOAD_BYTES_MIN = 16 * 1024 * 1024;
 export const LOST = 75;
 
 const say = (message: FromWorker): void => void process.send?.(message);
+/** Resolves once it is on its way. */
+const said = async (message: FromWorker): Promise<void> =>
+  await new Promise((resolve) => process.send?.(message, undefined, undefined, () => resolve()));
 
 /** Serves until the parent says otherwise. Resolves to the exit code. @throws as `startGateway` */
 export async function runWorker(config: Config, version: string): Promise<number> {
@@ -31,7 +34,7 @@ export async function runWorker(config: Config, version: string): Promise<number
   process.prependListener('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   const begun = Promise.withResolvers<ToWorker & { kind: 'begin' }>();
   const ended = Promise.withResolvers<number>();
-  const collections = new Collections();
+  const collections = new Collections(async () => (await gateway?.metrics()) ?? []);
   const admin = new GivenRole(false, (error) => ended.reject(error));
   const started = Promise.withResolvers<Gateway>();
   started.promise.catch(() => undefined);
@@ -52,9 +55,7 @@ export async function runWorker(config: Config, version: string): Promise<number
         gateway?.unready();
         return;
       case 'stop':
-        void started.promise
-          .then(async (one) => await one.stop(message.drainMs))
-          .then(() => ended.resolve(0), ended.reject);
+        void stopCounted(started.promise, message.drainMs).then(() => ended.resolve(0), ended.reject);
         return;
       case 'collect':
         void gateway?.metrics().then((metrics) => say({ kind: 'collected', id: message.id, metrics }));
@@ -81,6 +82,13 @@ export async function runWorker(config: Config, version: string): Promise<number
   return await Promise.race([ended.promise, endWhenLost(gateway)]);
 }
 
+/** What it has counted outlives it. */
+async function stopCounted(started: Promise<Gateway>, drainMs: number): Promise<void> {
+  const gateway = await started;
+  await gateway.stop(drainMs);
+  await said({ kind: 'counted', metrics: await gateway.metrics() });
+}
+
 async function endWhenLost(gateway: Gateway): Promise<number> {
   await gateway.lost;
   process.stderr.write('This worker was taken for dead, as after a long standstill: it starts anew\n');
@@ -92,15 +100,20 @@ async function endWhenLost(gateway: Gateway): Promise<number> {
 /** Questions to the other workers that have not been answered. */
 class Collections {
   readonly #open = new Map<number, (all: readonly MetricValues[]) => void>();
+  readonly #own: () => Promise<MetricValues>;
   #last = 0;
+
+  constructor(own: () => Promise<MetricValues>) {
+    this.#own = own;
+  }
 
   async ask(): Promise<readonly MetricValues[]> {
     const id = ++this.#last;
     const answer = Promise.withResolvers<readonly MetricValues[]>();
     this.#open.set(id, answer.resolve);
     const timer = setTimeout(() => this.arrived(id, []), COLLECT_MS);
-    say({ kind: 'collect', id });
     try {
+      say({ kind: 'collect', id, own: await this.#own() });
       return await answer.promise;
     } finally {
       clearTimeout(timer);

@@ -11,7 +11,7 @@ export type ToWorker =
   | { readonly kind: 'exited'; readonly session: string }
   | { readonly kind: 'unready' }
   | { readonly kind: 'stop'; readonly drainMs: number }
-  /** Asks for the worker's metrics, and brings those of all others. */
+  /** Asks for the worker's metrics; the other brings those of all others. */
   | { readonly kind: 'collect'; readonly id: number }
   | { readonly kind: 'collected'; readonly id: number; readonly all: readonly MetricValues[] };
 
@@ -23,5 +23,8 @@ export type FromWorker =
   /** It does the background work from now on. */
   | { readonly kind: 'leading' }
   | { readonly kind: 'adminEnded' }
-  | { readonly kind: 'collect'; readonly id: number }
-  | { readonly kind: 'collected'; readonly id: number; readonly metrics: MetricValues };
+  /** Asks for the others' metrics, and tells its own. */
+  | { readonly kind: 'collect'; readonly id: number; readonly own: MetricValues }
+  | { readonly kind: 'collected'; readonly id: number; readonly metrics: MetricValues }
+  /** The last before it ends. */
+  | { readonly kind: 'counted'; readonly metrics: MetricValues };

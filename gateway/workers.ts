@@ -7,6 +7,7 @@ import type { Worker } from 'node:cluster';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { countedBy } from './allMetrics.ts';
 import type { MetricValues } from './allMetrics.ts';
 import type { Summary } from './banner.ts';
 import type { Config } from './config.ts';
@@ -36,13 +37,14 @@ interface Running {
   silentTicks: number;
   readonly exited: Promise<number>;
   isStopping: boolean;
+  /** As it told them last. */
+  metrics: MetricValues;
 }
 
 interface Collection {
   readonly asker: Running;
   readonly askerId: number;
   readonly waiting: Set<Running>;
-  readonly all: MetricValues[];
   readonly timer: NodeJS.Timeout;
 }
 
@@ -99,6 +101,9 @@ class Parent {
   #nextAdmin: Running | undefined;
   #leaderTimer: NodeJS.Timeout | undefined;
   #collected = 0;
+  /** Counted by workers that have ended. */
+  #former: MetricValues = [];
+  #adding: Promise<void> = Promise.resolve();
   #restartMs: number = RESTART_MS.first;
   #isStopping = false;
   #ticker: NodeJS.Timeout | undefined;
@@ -164,6 +169,7 @@ class Parent {
       silentTicks: 0,
       exited: exited.promise,
       isStopping: false,
+      metrics: [],
     };
     this.#running.add(running);
     worker.on('message', (message: FromWorker) => {
@@ -203,10 +209,15 @@ class Parent {
         if (this.#nextAdmin) this.#giveAdmin(this.#nextAdmin);
         return;
       case 'collect':
+        running.metrics = message.own;
         this.#collect(running, message.id);
         return;
+      case 'counted':
+        running.metrics = message.metrics;
+        return;
       case 'collected':
-        this.#arrived(running, message);
+        running.metrics = message.metrics;
+        this.#arrived(running, message.id);
     }
   }
 
@@ -228,16 +239,14 @@ class Parent {
     const id = ++this.#collected;
     const waiting = new Set([...this.#running].filter((one) => one !== asker && one.session !== undefined));
     const timer = setTimeout(() => this.#answer(id), COLLECT_MS);
-    this.#collections.set(id, { asker, askerId, waiting, all: [], timer });
+    this.#collections.set(id, { asker, askerId, waiting, timer });
     for (const one of waiting) tell(one, { kind: 'collect', id });
     if (waiting.size === 0) this.#answer(id);
   }
 
-  #arrived(running: Running, { id, metrics }: FromWorker & { kind: 'collected' }): void {
+  #arrived(running: Running, id: number): void {
     const collection = this.#collections.get(id);
-    if (!collection?.waiting.delete(running)) return;
-    collection.all.push(metrics);
-    if (collection.waiting.size === 0) this.#answer(id);
+    if (collection?.waiting.delete(running) && collection.waiting.size === 0) this.#answer(id);
   }
 
   #answer(id: number): void {
@@ -245,11 +254,23 @@ class Parent {
     if (!collection) return;
     this.#collections.delete(id);
     clearTimeout(collection.timer);
-    tell(collection.asker, { kind: 'collected', id: collection.askerId, all: collection.all });
+    // Of one that does not answer, what it told before: a counter never falls.
+    const others = [...this.#running].filter((one) => one !== collection.asker).map(({ metrics }) => metrics);
+    const all = [...others, this.#former];
+    tell(collection.asker, { kind: 'collected', id: collection.askerId, all });
+  }
+
+  /** What a worker has counted stays counted; what it counted after its last word goes with it. */
+  #retire({ metrics }: Running): void {
+    const add = async (): Promise<void> => {
+      this.#former = await countedBy([this.#former, metrics]);
+    };
+    this.#adding = this.#adding.then(add).catch(() => undefined);
   }
 
   #ended(running: Running, code: number, signal?: string): void {
     this.#running.delete(running);
+    this.#retire(running);
     if (this.#nextAdmin === running) this.#nextAdmin = undefined;
     if (this.#admin === running && !this.#isStopping) {
       this.#admin = undefined;

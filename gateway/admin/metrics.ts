@@ -21,7 +21,10 @@ interface ProviderSample {
 
 export interface Gauges {
   awaitingRepair(): Promise<number>;
+  awaitingReclaim(): Promise<GatewayStatus['awaitingReclaim']>;
   metadata(): GatewayStatus['metadataDurability'];
+  /** Whether this process does the background work, and how many serve the store. */
+  role(): { readonly background: boolean; readonly processes: number };
   /** What the S3 listener lets in and turns away; undefined before it is open. */
   admission():
     | {
@@ -134,6 +137,18 @@ function gaugeSpecs(gauges: Gauges): GaugeSpec[] {
       values: async () => [[await gauges.awaitingRepair()]],
     },
     {
+      name: 'shardway_awaiting_reclaim',
+      help: 'Deleted bodies whose space is not free yet, and chunks that may go; counted up to 10,000',
+      labelNames: ['kind'],
+      values: async () => {
+        const { bodies, chunks } = await gauges.awaitingReclaim();
+        return [
+          [bodies, { kind: 'body' }],
+          [chunks, { kind: 'chunk' }],
+        ];
+      },
+    },
+    {
       name: 'shardway_metadata_durable',
       help: '1 while the metadata store keeps what it has acknowledged',
       values: async () => [[gauges.metadata().state === 'strong' ? 1 : 0]],
@@ -142,6 +157,16 @@ function gaugeSpecs(gauges: Gauges): GaugeSpec[] {
       name: 'shardway_metadata_reachable',
       help: '1 when the metadata store answered last',
       values: async () => [[gauges.metadata().reachable ? 1 : 0]],
+    },
+    {
+      name: 'shardway_background_work',
+      help: '1 in the gateway that does what one does for all over a store: the sum is 1',
+      values: async () => [[gauges.role().background ? 1 : 0]],
+    },
+    {
+      name: 'shardway_processes',
+      help: 'Processes of all gateways that serve the store, as this one sees them',
+      values: async () => [[gauges.role().processes]],
     },
     {
       name: 'shardway_provider_free_bytes',

@@ -36,6 +36,17 @@ interface ProviderStatus {
   readonly score?: number;
 }
 
+interface ProcessStatus {
+  readonly host: string;
+  readonly pid: number;
+  /** Data folder of its gateway. */
+  readonly data: string;
+  /** It does what one does for all: scrub, repair, reclaim, the network. */
+  readonly background: boolean;
+  /** It is the one that answers. */
+  readonly self: boolean;
+}
+
 export interface GatewayStatus {
   readonly version: string;
   readonly endpoint: string;
@@ -51,6 +62,14 @@ export interface GatewayStatus {
   };
   readonly buckets: number;
   readonly chunksAwaitingRepair: number;
+  /** Deleted and overwritten bodies whose space is not free yet, and chunks that may go; each counted up to `countedMax`. */
+  readonly awaitingReclaim: {
+    readonly bodies: number;
+    readonly chunks: number;
+    readonly countedMax: number;
+  };
+  /** Of all gateways over the store, workers included; absent where one process has it to itself. */
+  readonly processes?: readonly ProcessStatus[];
   readonly providers: readonly ProviderStatus[];
   /** Shards of a chunk that may be lost without harm, with the providers usable now. */
   readonly writeQuorum: number;

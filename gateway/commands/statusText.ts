@@ -13,7 +13,9 @@ export function statusText(status: GatewayStatus): string {
     `region ${status.region}, profile ${status.profile}, metadata ${status.metadata}, ${status.buckets} buckets`,
     `${status.writable ? 'Writable' : 'NOT writable: too few usable providers'}: a write needs ${status.writeQuorum} durable shards`,
     `${status.chunksAwaitingRepair} chunks await repair`,
+    ...reclaimLines(status.awaitingReclaim),
     ...metadataLines(status.metadataDurability),
+    ...processLines(status.processes ?? []),
     ...(durability === undefined ? [] : durabilityLines(durability)),
     ...(network === undefined ? [] : networkLines(network)),
     ...(away.length === 0 ? [] : [`UNREACHABLE: ${away.map(nameOf).join(', ')}`]),
@@ -31,6 +33,26 @@ function metadataLines({ state, reasons, reachable }: GatewayStatus['metadataDur
           'Metadata durability=WEAK: acknowledged writes may be lost',
           ...reasons.map((reason) => `  ${reason}`),
         ]),
+  ];
+}
+
+function reclaimLines({ bodies, chunks, countedMax }: GatewayStatus['awaitingReclaim']): string[] {
+  if (bodies + chunks === 0) return [];
+  const counted = (count: number): string => (count < countedMax ? String(count) : `${count} or more`);
+  return [
+    `${counted(bodies)} deleted bodies and ${counted(chunks)} chunks wait for their space to be reclaimed`,
+  ];
+}
+
+function processLines(processes: NonNullable<GatewayStatus['processes']>): string[] {
+  if (processes.length === 0) return [];
+  const gateways = new Set(processes.map(({ host, data }) => JSON.stringify([host, data])));
+  const holder = processes.find(({ background }) => background);
+  return [
+    `${processes.length} processes of ${gateways.size} ${gateways.size === 1 ? 'gateway' : 'gateways'} serve this store`,
+    holder === undefined
+      ? 'NO process does the background work at the moment: another takes it over within seconds'
+      : `Background work: process ${holder.pid} of the gateway with data folder ${holder.data} on ${holder.host}`,
   ];
 }
 

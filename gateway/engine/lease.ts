@@ -74,6 +74,12 @@ export class Lease implements Leadership {
     return this.#term;
   }
 
+  /** The session that has it, dead or alive. @throws MetadataError */
+  async holder(): Promise<Hex | undefined> {
+    const value = await this.#options.kv.get(HOME, LEASE_KEY);
+    return value && leaseCodec.decode(value).holder;
+  }
+
   whileHeld(work: Work): Promise<void> {
     return this.#inTurn(async () => {
       const end = this.#term === undefined ? undefined : await work();

@@ -14,6 +14,14 @@ export interface Activity {
   readonly quietAt: readonly ProviderId[];
 }
 
+/** Where a process is, for operators. */
+export interface Place {
+  readonly host: string;
+  readonly pid: number;
+  /** Data folder of its gateway. */
+  readonly data: string;
+}
+
 export interface MemberRecord extends Activity {
   /** Another with every beat. */
   readonly beat: number;
@@ -26,6 +34,8 @@ export interface MemberRecord extends Activity {
   readonly pins: readonly Hex[];
   /** By partition: chunks of this process with a smaller counter were recorded, if ever, before the beat. */
   readonly settledBelow: readonly number[];
+  /** Absent from one that says nothing of it. */
+  readonly place?: Place;
 }
 
 export interface LeaseRecord {
@@ -34,13 +44,15 @@ export interface LeaseRecord {
   readonly term: number;
 }
 
-type MemberRow = [number, string, boolean, number, string[], string[] | null, string[], number[]];
+type PlaceRow = [string, number, string];
+/** The place came later: who does not know it reads the rest. */
+type MemberRow = [number, string, boolean, number, string[], string[] | null, string[], number[], PlaceRow?];
 const memberRow = defineRecord<MemberRow>({ name: 'member', version: 1 });
 
 export const memberCodec = {
   encode(record: MemberRecord): Buffer {
-    const { beat, group, dying, passed, pins, uploading, quietAt, settledBelow } = record;
-    return memberRow.encode([
+    const { beat, group, dying, passed, pins, uploading, quietAt, settledBelow, place } = record;
+    const row: MemberRow = [
       beat,
       group,
       dying,
@@ -49,11 +61,23 @@ export const memberCodec = {
       uploading ? [...uploading] : null,
       [...quietAt],
       [...settledBelow],
-    ]);
+    ];
+    if (place) row[8] = [place.host, place.pid, place.data];
+    return memberRow.encode(row);
   },
   decode(bytes: Uint8Array): MemberRecord {
-    const [beat, group, dying, passed, pins, uploading, quietAt, settledBelow] = memberRow.decode(bytes);
-    return { beat, group, dying, passed, pins, uploading: uploading ?? undefined, quietAt, settledBelow };
+    const [beat, group, dying, passed, pins, uploading, quietAt, settledBelow, at] = memberRow.decode(bytes);
+    return {
+      beat,
+      group,
+      dying,
+      passed,
+      pins,
+      uploading: uploading ?? undefined,
+      quietAt,
+      settledBelow,
+      ...(at && { place: { host: at[0], pid: at[1], data: at[2] } }),
+    };
   },
 };
 

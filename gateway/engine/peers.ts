@@ -6,7 +6,7 @@ import { AllPins, ReadEpochs } from './epochs.ts';
 import { Lease } from './lease.ts';
 import { BEAT_MS, Members } from './members.ts';
 import type { Saying } from './members.ts';
-import type { Activity, MemberRecord } from './memberRecords.ts';
+import type { Activity, MemberRecord, Place } from './memberRecords.ts';
 import type { Pins } from './pins.ts';
 import { counterOfId, partitionOfId, sessionOfId } from './session.ts';
 import type { Session } from './session.ts';
@@ -23,12 +23,23 @@ export interface PeersOptions {
   readonly exclusive: boolean;
   /** What this process does at the providers now. */
   readonly activity: () => Activity;
+  /** Where this process is, for operators. */
+  readonly place?: Place;
   /** A beat or a job that failed; it is tried again. */
   readonly onError: (error: unknown) => void;
   /** Milliseconds that only grow; the machine's by default. */
   readonly monotonic?: () => number;
   /** Waits for the next beat; the machine's timers by default. */
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** One of the processes over a store, as operators see it. */
+export interface StoreProcess {
+  readonly place: Place | undefined;
+  /** It is the one that was asked. */
+  readonly isSelf: boolean;
+  /** It does the background work. */
+  readonly isHolder: boolean;
 }
 
 export class Peers {
@@ -128,6 +139,19 @@ export class Peers {
     return others.filter(({ quietAt }) => !quietAt.includes(provider)).length;
   }
 
+  /** This process and all others, as they were at the last look. @throws MetadataError */
+  async processes(): Promise<StoreProcess[]> {
+    const holder = await this.lease.holder();
+    const self = this.#session.id;
+    const all = new Map([[self, this.#options.place]]);
+    for (const [session, { place }] of this.members.others()) all.set(session, place);
+    return Array.from(all, ([session, place]) => ({
+      place,
+      isSelf: session === self,
+      isHolder: session === holder,
+    }));
+  }
+
   /** One beat and all that belongs to it. Resolves to how long to wait for the next. @throws MetadataError */
   async beat(): Promise<number> {
     const { members, lease } = this;
@@ -149,7 +173,8 @@ export class Peers {
 
   #saying(): Saying {
     const settledBelow = this.#session.settledBelow();
-    return { ...this.#options.activity(), ...this.#epochs.report(), settledBelow };
+    const { activity, place } = this.#options;
+    return { ...activity(), ...this.#epochs.report(), settledBelow, ...(place && { place }) };
   }
 
   async #run(): Promise<void> {

@@ -10,7 +10,7 @@ import { deleteDoomed } from './doomed.ts';
 import { toEngineError } from './errors.ts';
 import { dropGarbage } from './garbage.ts';
 import { completedKey, idAt, KIND, ofKind } from './keys.ts';
-import { inGroups } from './scan.ts';
+import { inGroups, scanPages } from './scan.ts';
 
 const PAGE = 256;
 /** Side by side, they wait for readers together. */
@@ -35,11 +35,21 @@ interface ReclaimReport {
   readonly failed: number;
 }
 
+/** What waits to be freed. */
+interface Waiting {
+  /** Bodies and uploads that nothing names any more. */
+  readonly bodies: number;
+  /** Chunks that have lost a reference, and go with the last. */
+  readonly chunks: number;
+}
+
 export interface Reclaim {
   /** One whole pass. Passes queue up; none runs beside another. */
   runOnce(): Promise<ReclaimReport>;
   /** Runs a pass now and then until `stop`. `onError` hears of passes that failed. */
   start(onError?: (error: unknown) => void): void;
+  /** Counts up to `most` of each. @throws EngineError */
+  waiting(most: number): Promise<Waiting>;
   /** Resolves once no pass is under way. */
   stop(): Promise<void>;
 }
@@ -75,6 +85,14 @@ export function createReclaim(context: Context, holder?: Holder): Reclaim {
       stopping = new AbortController();
       loop = repeat(context, runOnce, stopping.signal, onError);
     },
+    waiting: async (most) => {
+      try {
+        const [bodies, chunks] = [KIND.garbage, KIND.doomed].map((kind) => countOf(context, kind, most));
+        return { bodies: await bodies!, chunks: await chunks! };
+      } catch (error) {
+        throw toEngineError(error);
+      }
+    },
     stop: async () => {
       stopping?.abort();
       stopping = undefined;
@@ -83,6 +101,17 @@ export function createReclaim(context: Context, holder?: Holder): Reclaim {
       await context.locks.run('reclaim', async () => undefined);
     },
   };
+}
+
+async function countOf({ kv }: Context, kind: number, most: number): Promise<number> {
+  let count = 0;
+  for (let partition = 0; partition < kv.partitions; partition++) {
+    for await (const page of scanPages(kv, partition, ofKind(kind), PAGE)) {
+      count += page.length;
+      if (count >= most) return most;
+    }
+  }
+  return count;
 }
 
 async function repeat(

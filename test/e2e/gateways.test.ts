@@ -102,7 +102,16 @@ test.skipIf(MISSING)(
     );
     await sleep(2_000);
     // The second does no background work while the first lives.
-    await expect(two.command('check')).rejects.toThrow(/Another gateway/);
+    await expect(two.command('check')).rejects.toThrow(`ask the one with the data folder ${one.data} on `);
+    expect(await two.admin('GET', '/v1/status')).toMatchObject({
+      processes: [
+        { data: two.data, pid: two.pid, self: true, background: false },
+        { data: one.data, pid: one.pid, self: false, background: true },
+      ],
+    });
+    const metrics = await (await fetch(new URL('/metrics', two.adminUrl))).text();
+    expect(metrics).toMatch(/^shardway_background_work 0$/m);
+    expect(metrics).toMatch(/^shardway_processes 2$/m);
     await one.kill();
     await sleep(2_000);
     stopped = true;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, ListBucketsCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { GatewayStatus } from '../../gateway/admin/types.ts';
 import { History, abortUploads } from '../support/history.ts';
 import { clientOf, freshClientOf, startServer } from '../support/server.ts';
 import type { Server } from '../support/server.ts';
@@ -39,10 +40,12 @@ async function workersOf({ pid }: Server): Promise<number[]> {
 }
 
 /** The worker that answers on the admin listener, which is the one that does the background work. */
-async function leaderOf({ data }: Server): Promise<number | undefined> {
+async function answering({ data }: Server): Promise<{ pid: number; url: string } | undefined> {
   const text = await readFile(join(data, 'admin.json'), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as { pid: number }).pid;
+  return text === undefined ? undefined : (JSON.parse(text) as { pid: number; url: string });
 }
+
+const leaderOf = async (of: Server): Promise<number | undefined> => (await answering(of))?.pid;
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await holds().catch(() => false)); tries++) {
@@ -56,8 +59,14 @@ const whole = (): Promise<void> =>
   until('a whole gateway', async () => {
     const workers = await workersOf(server);
     const leader = await leaderOf(server);
-    await server.admin('GET', '/v1/status');
-    return workers.length === WORKERS && leader !== undefined && workers.includes(leader);
+    const { processes } = (await server.admin('GET', '/v1/status')) as GatewayStatus;
+    const known = new Set(processes?.map(({ pid }) => pid));
+    return (
+      workers.length === WORKERS &&
+      leader !== undefined &&
+      known.size === WORKERS &&
+      [leader, ...workers].every((pid) => known.has(pid))
+    );
   });
 
 interface Load {
@@ -180,10 +189,22 @@ test('keys are made and removed for all workers at once, and metrics are those o
   for (let asked = 0; asked < 30; asked++) {
     await client.send(new PutObjectCommand({ Bucket: 'workers', Key: `${asked}`, Body: 'text' }));
   }
-  await until('the metrics of all', async () => {
-    const metrics = await (await fetch(new URL('/metrics', server.adminUrl))).text();
-    return metrics.includes('shardway_s3_requests_total{operation="PutObject",status="200"} 30');
-  });
+  const puts = async (): Promise<string | undefined> => {
+    const url = (await answering(server))?.url;
+    const metrics = await (await fetch(new URL('/metrics', url))).text();
+    return /^shardway_s3_requests_total\{operation="PutObject",status="200"\} (\d+)$/m.exec(metrics)?.[1];
+  };
+  await until('the metrics of all', async () => (await puts()) === '30');
+  // What a worker has counted and told stays counted when it dies; the one that answers last.
+  const leader = await leaderOf(server);
+  for (const pid of (await workersOf(server)).toSorted(
+    (a, b) => Number(a === leader) - Number(b === leader),
+  )) {
+    process.kill(pid, 'SIGKILL');
+    await until('another worker', async () => !(await workersOf(server)).includes(pid));
+    await whole();
+    expect(await puts()).toBe('30');
+  }
   await server.command('key', 'remove', made.accessKey);
   await sleep(1_000);
   for (let asked = 0; asked < 30; asked++) {

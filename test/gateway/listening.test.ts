@@ -1,10 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ConfigError } from '../../gateway/config.ts';
+import { openAccount } from '../../gateway/account.ts';
+import type { Account } from '../../gateway/account.ts';
+import { ConfigError, readConfig } from '../../gateway/config.ts';
 import { close, listen, listening, readTls, urlOf } from '../../gateway/listening.ts';
 
 test('an address that is taken is named with its setting', async () => {
@@ -20,6 +22,27 @@ test('an address that is taken is named with its setting', async () => {
     });
   } finally {
     await close(first);
+  }
+});
+
+test('a first start that cannot serve makes no key, so that the one that can shows it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shardway-first-'));
+  const taken = createServer();
+  const { port } = await listen(taken, { host: '127.0.0.1', port: 0 });
+  const start = async (listen: string, adminListen: string): Promise<Account> =>
+    await openAccount(
+      readConfig({}, { SHARDWAY_DATA: folder, SHARDWAY_LISTEN: listen, SHARDWAY_ADMIN_LISTEN: adminListen }),
+    );
+  const [free, used] = ['127.0.0.1:0', `127.0.0.1:${port}`] as const;
+  try {
+    await expect(start(used, free)).rejects.toThrow(/^SHARDWAY_LISTEN .* is in use by another program$/);
+    await expect(start(free, used)).rejects.toThrow(/^SHARDWAY_ADMIN_LISTEN .* in use by another program$/);
+    expect(await readdir(folder)).toEqual([]);
+    expect((await start(free, free)).isNew).toBe(true);
+    expect((await start(used, free)).isNew).toBe(false);
+  } finally {
+    await close(taken);
+    await rm(folder, { recursive: true });
   }
 });
 

@@ -61,6 +61,21 @@ describe('providers of a start', () => {
     expect(warnings).toEqual([expect.stringMatching(/needs 5 usable providers to write and there are 2/)]);
   });
 
+  test('another gateway over the same store does not write to folders of its own', async () => {
+    const shared = { SHARDWAY_METADATA: 'redis://127.0.0.1:1' };
+    const first = await start(shared);
+    expect(first.endpoints).toHaveLength(6);
+    expect((await start(shared)).endpoints).toEqual(first.endpoints);
+    const other = { ...shared, SHARDWAY_DATA: join(data, 'other') };
+    await expect(start(other)).rejects.toThrow(
+      /^SHARDWAY_PROVIDERS \(--providers\) must be given: the shared store's providers are .*providers\/1, /,
+    );
+    await expect(start(other)).rejects.toBeInstanceOf(ConfigError);
+    const listed = await start({ ...other, SHARDWAY_PROVIDERS: first.endpoints.join() });
+    expect(listed).toEqual({ endpoints: first.endpoints, warnings: [] });
+    expect((await start(shared)).endpoints).toEqual(first.endpoints);
+  });
+
   test('a list that cannot be used names the setting', async () => {
     await expect(start({ SHARDWAY_PROVIDERS: `${data}/a,${data}/a` })).rejects.toThrow(
       /^SHARDWAY_PROVIDERS \(--providers\) cannot be used: .* are the same directory$/,

@@ -33,12 +33,30 @@ const STATUS: GatewayStatus = {
   metadataDurability: { state: 'strong', reasons: [], reachable: true },
   buckets: 1,
   chunksAwaitingRepair: 0,
+  awaitingReclaim: { bodies: 0, chunks: 0, countedMax: 10_000 },
   providers: [PROVIDER],
   writeQuorum: 5,
   writable: true,
 };
 
 describe('status', () => {
+  test('says what waits to be reclaimed, and who does the background work', () => {
+    expect(statusText(STATUS)).not.toMatch(/reclaimed|background/i);
+    const processes = [
+      { host: 'a', pid: 1, data: '/x', background: false, self: true },
+      { host: 'a', pid: 2, data: '/x', background: false, self: false },
+      { host: 'b', pid: 1, data: '/x', background: true, self: false },
+    ];
+    const awaitingReclaim = { bodies: 10_000, chunks: 7, countedMax: 10_000 };
+    const text = statusText({ ...STATUS, processes, awaitingReclaim });
+    expect(text).toContain(
+      '10000 or more deleted bodies and 7 chunks wait for their space to be reclaimed\n',
+    );
+    expect(text).toContain('3 processes of 2 gateways serve this store\n');
+    expect(text).toContain('Background work: process 1 of the gateway with data folder /x on b\n');
+    expect(statusText({ ...STATUS, processes: processes.slice(0, 2) })).toContain('NO process does the');
+  });
+
   test('names the providers that are unreachable', () => {
     const away = { ...PROVIDER, id: 'b'.repeat(32), reachable: false, writable: false };
     const text = statusText({ ...STATUS, providers: [PROVIDER, away] });

@@ -105,6 +105,27 @@ describe.each([1, 4])('several processes, %i partitions', (partitions) => {
     expect(next.engine.leadership.isHeld()).toBe(true);
   });
 
+  test('everyone is known with its place, one says nothing of it, and who does the background work', async () => {
+    const place = { host: 'h', pid: 7, data: '/d' };
+    cluster = new Cluster(partitions);
+    const one = await cluster.start({ place });
+    const two = await cluster.start();
+    await cluster.pass(2_000);
+    expect(await one.peers.processes()).toEqual([
+      { place, isSelf: true, isHolder: true },
+      { place: undefined, isSelf: false, isHolder: false },
+    ]);
+    expect(await two.peers.processes()).toEqual([
+      { place: undefined, isSelf: true, isHolder: false },
+      { place, isSelf: false, isHolder: true },
+    ]);
+    await one.engine.close();
+    expect((await two.peers.processes()).some(({ isHolder }) => isHolder)).toBe(false);
+    await cluster.pass(2_000);
+    expect(await two.peers.processes()).toEqual([{ place: undefined, isSelf: true, isHolder: true }]);
+    cluster.processes.shift();
+  });
+
   test('a clean end leaves nothing, and the lease to the next', async () => {
     const [one, two] = await begin(2);
     const began: string[] = [];

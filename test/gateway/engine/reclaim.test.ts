@@ -38,6 +38,19 @@ describe.each([1, 4])('reclaim, %i partitions', (partitions) => {
     expect(await leftovers(harness)).toEqual([]);
   });
 
+  test('what waits is counted, up to a bound, until it is gone', async () => {
+    const { store, engine } = await createHarness({ partitions });
+    const { reclaim } = engine;
+    await store.createBucket('b', OWNER);
+    for (const key of ['a', 'b', 'c']) await putText(store, 'b', key, 'x');
+    expect(await reclaim.waiting(10)).toEqual({ bodies: 0, chunks: 0 });
+    for (const key of ['a', 'b', 'c']) await store.delete({ bucket: 'b', key });
+    expect(await reclaim.waiting(10)).toEqual({ bodies: 3, chunks: 0 });
+    expect(await reclaim.waiting(2)).toEqual({ bodies: 2, chunks: 0 });
+    await reclaim.runOnce();
+    expect(await reclaim.waiting(10)).toEqual({ bodies: 0, chunks: 0 });
+  });
+
   test('the loop runs until it is stopped, and a failing pass does not end it', async () => {
     const harness = await createHarness({ partitions });
     const { store, engine, chunks } = harness;
