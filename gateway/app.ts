@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { formatProfile } from '#erasure';
@@ -10,9 +9,7 @@ import {
   createChunkStore,
   systemClock,
   systemRandom,
-  writeQuorum,
 } from '#placement';
-import type { ChunkCatalog, ProviderRegistry } from '#placement';
 import { openAccount } from './account.ts';
 import type { Account } from './account.ts';
 import { publishAddress, withdrawAddress } from './admin/address.ts';
@@ -21,23 +18,15 @@ import type { Metrics } from './admin/metrics.ts';
 import { createAdminServer } from './admin/server.ts';
 import { ownMetrics, registryOfAll } from './allMetrics.ts';
 import type { MetricValues } from './allMetrics.ts';
-import type { GatewayStatus, Operator } from './admin/types.ts';
+import type { Operator } from './admin/types.ts';
 import { accountAuthorizer } from './auth/authorizer.ts';
-import { openCredentialStore } from './auth/credentials.ts';
-import type { ManagedCredentialStore } from './auth/credentials.ts';
 import { createAuthenticator } from './auth/sigv4.ts';
 import { activityOf, heldProviders, watchChunks } from './background.ts';
 import type { Summary } from './banner.ts';
-import { ConfigError } from './config.ts';
 import type { Config } from './config.ts';
 import { createCatalog } from './engine/catalog.ts';
-import { keyFilePath } from './engine/keyFile.ts';
-import { openKeyring } from './engine/keyring.ts';
-import type { Keyring } from './engine/keyring.ts';
 import type { Leadership } from './engine/lease.ts';
-import type { StoreProcess } from './engine/peers.ts';
 import { openObjectStore } from './engine/store.ts';
-import type { Engine } from './engine/store.ts';
 import { followNetwork, publishNetwork } from './followNetwork.ts';
 import { Foreground } from './foreground.ts';
 import { createHttpServer } from './http/server.ts';
@@ -49,15 +38,16 @@ import type { Logger } from './log.ts';
 import { brief, logMaintenance } from './maintenanceLog.ts';
 import { durabilityOf } from './metadata/durability.ts';
 import { openLmdbStore } from './metadata/lmdb.ts';
-import { metadataName } from './metadata/name.ts';
 import type { KeyValueStore, StoreDurability } from './metadata/types.ts';
 import { openKeyValueStore } from './metadata/open.ts';
 import { openNetwork } from './openNetwork.ts';
 import type { OpenNetwork } from './openNetwork.ts';
+import { checkOwner, openCredentials, openKeys } from './ownership.ts';
 import { isShared, openRegistry, providerStatus, watchProviders } from './providers.ts';
 import { GivenRole } from './role.ts';
 import type { Role } from './role.ts';
 import { createS3Handler } from './s3/dispatch.ts';
+import { awaitingReclaim, awaitingRepair, gatewayStatus } from './status.ts';
 
 export interface Gateway {
   readonly summary: Summary;
@@ -77,13 +67,6 @@ export interface Gateway {
 
 /** An hour-long era leaves a leaving provider's shards where they are for a minute at most. */
 const EVACUATE_EVERY_MS = 60_000;
-/** An operator who asks is told figures no older, as long as there are so few chunks that looking at all takes a second. */
-const DURABILITY_AGE_MS = 10_000;
-const SURVEYED_AT_ONCE = 20_000;
-/** To walk all of a great deletion would cost more than the figure is worth. */
-const RECLAIM_COUNTED_MAX = 10_000;
-const KEYS_NOTE = 'keys.first';
-const OWNER_NOTE = 'account.owner';
 
 /** One of several processes of a gateway. */
 export interface WorkerPlace {
@@ -286,8 +269,7 @@ async function compose(
         started,
         engine,
         providers,
-        awaiting: await awaitingRepair(catalog),
-        durability: await recentDurability(maintenance),
+        maintenance,
       }),
     jobs: heldJobs(createJobs(maintenance, engine), leadership, async () => await peers?.processes()),
   };
@@ -354,126 +336,6 @@ function tellDurability(log: Logger, kv: KeyValueStore): void {
   };
   tell(durabilityOf(kv));
   kv.onDurability?.(tell);
-}
-
-/** What a data folder's files have to fit. */
-const storeOf = ({ metadata, data }: Config): string =>
-  metadata === 'lmdb' ? `the data in ${data}` : 'the shared store';
-
-const remedyOf = ({ metadata }: Config): string =>
-  metadata === 'lmdb'
-    ? 'restore it from its backup'
-    : 'copy account.json, keys and root-credentials.json from the first gateway’s data folder';
-
-/** Buckets belong to their owner: under another one, as after the loss of its file, no key could reach them. @throws ConfigError */
-async function checkOwner(config: Config, catalog: ChunkCatalog, { owner }: Account): Promise<void> {
-  const expected = await catalog.getNote(OWNER_NOTE);
-  if (expected === undefined) await catalog.setNote(OWNER_NOTE, owner);
-  else if (expected !== owner) {
-    throw new ConfigError(
-      `${join(config.data, 'account.json')} does not belong to ${storeOf(config)}: ${remedyOf(config)}, or set its owner to ${expected}`,
-    );
-  }
-}
-
-/**
- * Opens the key-encryption keys. A new one beside metadata that was written under another would make every body unreadable without a word.
- * @throws ConfigError
- */
-async function openKeys(config: Config, catalog: ChunkCatalog): Promise<Keyring> {
-  const expected = await catalog.getNote(KEYS_NOTE);
-  const keyFile = keyFilePath(config.data);
-  if (expected !== undefined && !existsSync(keyFile)) {
-    throw new ConfigError(
-      `${keyFile} is missing, and the data of ${storeOf(config)} is encrypted under it: ${remedyOf(config)}`,
-    );
-  }
-  const keyring = await openKeyring(config.data);
-  if (expected !== undefined && !keyring.keyIds.includes(expected)) {
-    throw new ConfigError(
-      `${keyFile} does not belong to ${storeOf(config)}, the key ${expected} is not in it: ${remedyOf(config)}`,
-    );
-  }
-  if (expected === undefined) await catalog.setNote(KEYS_NOTE, keyring.currentKeyId);
-  return keyring;
-}
-
-async function openCredentials(
-  config: Config,
-  account: Account,
-  keyring: Keyring,
-): Promise<ManagedCredentialStore> {
-  return await openCredentialStore({
-    root: account.root,
-    account: { owner: account.owner, displayName: 'root' },
-    path: join(config.data, 'credentials.json'),
-    sealer: {
-      seal: (text, context) => keyring.seal(Buffer.from(text), context).toString('base64'),
-      open: (sealed, context) => keyring.open(Buffer.from(sealed, 'base64'), context).toString(),
-    },
-    clock: systemClock,
-  });
-}
-
-async function awaitingRepair(catalog: ChunkCatalog): Promise<number> {
-  let count = 0;
-  for (let after: string | undefined; ;) {
-    const page = await catalog.repairQueue(after, 1000);
-    count += page.length;
-    after = page.at(-1);
-    if (after === undefined) return count;
-  }
-}
-
-async function awaitingReclaim({ reclaim }: Engine): Promise<GatewayStatus['awaitingReclaim']> {
-  return { ...(await reclaim.waiting(RECLAIM_COUNTED_MAX)), countedMax: RECLAIM_COUNTED_MAX };
-}
-
-/** The last report; made anew where that takes a moment only. */
-async function recentDurability(maintenance: Maintenance): Promise<GatewayStatus['durability']> {
-  const last = await maintenance.durability();
-  if (last.ageMs < DURABILITY_AGE_MS || last.whole.chunks > SURVEYED_AT_ONCE) return last;
-  return { ...(await maintenance.surveyDurability()), ageMs: 0 };
-}
-
-async function gatewayStatus(parts: {
-  config: Config;
-  kv: KeyValueStore;
-  version: string;
-  endpoint: string;
-  started: number;
-  engine: Engine;
-  providers: ProviderRegistry;
-  awaiting: number;
-  durability: GatewayStatus['durability'];
-}): Promise<GatewayStatus> {
-  const { config, providers } = parts;
-  const processes = await parts.engine.peers?.processes();
-  // What an operator asks about now, not what the last probe saw.
-  await providers.probe();
-  const status = providerStatus(providers);
-  const quorum = writeQuorum(config.profile);
-  return {
-    version: parts.version,
-    endpoint: parts.endpoint,
-    uptimeSeconds: (Date.now() - parts.started) / 1000,
-    region: config.region,
-    profile: formatProfile(config.profile),
-    metadata: metadataName(config.metadata),
-    metadataDurability: durabilityOf(parts.kv),
-    buckets: (await parts.engine.store.listBuckets()).buckets.length,
-    chunksAwaitingRepair: parts.awaiting,
-    awaitingReclaim: await awaitingReclaim(parts.engine),
-    ...(processes && { processes: processes.flatMap(processStatus) }),
-    ...(parts.durability && { durability: parts.durability }),
-    providers: status,
-    writeQuorum: quorum,
-    writable: status.filter(({ writable }) => writable).length >= quorum,
-  };
-}
-
-function processStatus({ place, isHolder, isSelf }: StoreProcess): NonNullable<GatewayStatus['processes']> {
-  return place ? [{ ...place, background: isHolder, self: isSelf }] : [];
 }
 
 function summaryOf(
