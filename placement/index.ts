@@ -1,7 +1,5 @@
 /** The placement room's only door. */
 export { freeMemory } from './freeMemory.ts';
-export { LockHeldError, lockFile } from './fileLock.ts';
-export type { LockFiles } from './fileLock.ts';
 export * from './types.ts';
 export { chooseProviders } from './choosing/choose.ts';
 export { createChunkStore, type ChunkStoreOptions, type OpenChunkStore } from './chunks/chunkStore.ts';
