@@ -65,6 +65,7 @@ export async function adminOf(network: NetworkOperator): Promise<string> {
         version: '1',
         providers: [],
         metadataDurability: { state: 'strong', reasons: [], reachable: true },
+        awaitingReclaim: { bodies: 0, chunks: 0, countedMax: 1 },
       }) as unknown as GatewayStatus,
     jobs: {},
     keys: {
