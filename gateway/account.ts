@@ -2,12 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replacePrivateFile } from './auth/privateFile.ts';
+import { makePrivateFile } from './auth/privateFile.ts';
 import { generateRootCredential } from './auth/secrets.ts';
 import type { KeyPair } from './auth/secrets.ts';
 import { ConfigError, settingError } from './config.ts';
 import type { Config } from './config.ts';
 import { assertFree } from './listening.ts';
+import { isShared } from './providers.ts';
 
 /** The one account of a data folder: its owner id outlives every key. */
 export interface Account {
@@ -24,19 +25,27 @@ export async function openAccount(config: Config): Promise<Account> {
   await mkdir(config.data, { recursive: true, mode: 0o700 }).catch((error: Error) => {
     throw settingError('data', `cannot be used as a folder: ${error.message}`, error);
   });
-  if (!existsSync(join(config.data, 'account.json'))) await assertFree(config);
-  const { value: account } = await readOrMake(join(config.data, 'account.json'), ['owner'], () => ({
+  const accountFile = join(config.data, 'account.json');
+  const credentialsFile = join(config.data, 'root-credentials.json');
+  const files = config.root === undefined ? [accountFile, credentialsFile] : [accountFile];
+  if (!files.every((file) => existsSync(file))) await assertFree(boundAtOnce(config));
+  const { value: account } = await readOrMake(accountFile, ['owner'], () => ({
     // As long as AWS's canonical user ids.
     owner: randomBytes(32).toString('hex'),
   }));
   if (config.root !== undefined) {
     return { owner: account.owner, root: config.root, isNew: false, credentialsFile: undefined };
   }
-  const credentialsFile = join(config.data, 'root-credentials.json');
   const { value: root, made } = await readOrMake(credentialsFile, ['accessKey', 'secretKey'], () => ({
     ...generateRootCredential(),
   }));
   return { owner: account.owner, root, isNew: made, credentialsFile };
+}
+
+/** Over a shared store another gateway may do the background work: then this one does not listen for the network. */
+function boundAtOnce(config: Config): Parameters<typeof assertFree>[0] {
+  const { listen, adminListen, networkListen } = config;
+  return { listen, adminListen, networkListen: isShared(config) ? undefined : networkListen };
 }
 
 /** @throws ConfigError when the file is not what it should be, or others may read it */
@@ -58,8 +67,9 @@ async function readOrMake<Field extends string>(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     const value = make();
-    await replacePrivateFile(file, `${JSON.stringify(value)}\n`);
-    return { value, made: true };
+    if (await makePrivateFile(file, `${JSON.stringify(value)}\n`)) return { value, made: true };
+    // Another start at the same time was faster: what it made holds.
+    return await readOrMake(file, fields, make);
   }
   return { value: parse(file, text, fields), made: false };
 }

@@ -87,12 +87,15 @@ export async function startGateway(config: Config, version: string, worker?: Wor
   const log = createLog(config.logLevel);
   const closers: (() => Promise<unknown>)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.reverse()) await close();
+    const errors: unknown[] = [];
+    // Each of them, as with the metadata store away: what stays open would keep the process alive.
+    for (const close of closers.splice(0).toReversed()) await close().catch((error) => errors.push(error));
+    if (errors.length > 0) throw errors[0];
   };
   try {
     return await compose(config, version, worker, log, closers, closeAll);
   } catch (error) {
-    await closeAll();
+    await closeAll().catch(() => undefined);
     throw error;
   }
 }

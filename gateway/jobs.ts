@@ -18,15 +18,25 @@ export function heldJobs<Jobs extends Record<string, Job>>(
     name,
     async (...all) => {
       if (leadership.isHeld()) return await job(...all);
-      const holder = (await processes())?.find(({ isHolder }) => isHolder);
-      throw new Error(
-        holder?.place && !holder.isSelf
-          ? `Another gateway over the same metadata does the background work now: ask the one with the data folder ${holder.place.data} on ${holder.place.host}`
-          : 'No gateway does the background work at the moment: another takes it over within seconds; ask again',
-      );
+      throw new Error(whoDoes((await processes()) ?? []));
     },
   ]);
   return Object.fromEntries(held) as Jobs;
+}
+
+function whoDoes(processes: readonly StoreProcess[]): string {
+  const holder = processes.find(({ isHolder }) => isHolder);
+  if (!holder || holder.isSelf) {
+    return 'No gateway does the background work at the moment: another takes it over within seconds; ask again';
+  }
+  const { place } = holder;
+  const own = processes.find(({ isSelf }) => isSelf)?.place;
+  if (place && own && place.host === own.host && place.data === own.data) {
+    return 'Another process of this gateway does the background work now, and answers within seconds; ask again';
+  }
+  // One of an earlier version says nothing of its place.
+  const which = place ? `the one with the data folder ${place.data} on ${place.host}` : 'that one';
+  return `Another gateway over the same metadata does the background work now: ask ${which}`;
 }
 
 /** What operators' commands run, put together from placement's maintenance and the engine's own. */

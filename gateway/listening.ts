@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server as NetServer } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { ConfigError, settingError } from './config.ts';
 import type { Address, Config } from './config.ts';
@@ -14,9 +14,11 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'may not be listened on by this user',
 };
 
+type ListenSetting = 'listen' | 'adminListen' | 'networkListen';
+
 /** @throws ConfigError naming the setting, when the address cannot be listened on */
 export async function listening<T>(
-  setting: 'listen' | 'adminListen' | 'networkListen',
+  setting: ListenSetting,
   { host, port }: Address,
   listen: () => Promise<T>,
 ): Promise<T> {
@@ -30,19 +32,24 @@ export async function listening<T>(
 }
 
 /** Before anything is made that only a first start makes and tells of. @throws ConfigError as `listening` */
-export async function assertFree({
-  listen,
-  adminListen,
-}: Pick<Config, 'listen' | 'adminListen'>): Promise<void> {
-  for (const [setting, { host, port }] of Object.entries({ listen, adminListen } as const)) {
-    const server = createServer();
-    await listening(setting as 'listen' | 'adminListen', { host, port }, async () => {
-      // Bound by this process itself, should it be one of several.
-      server.listen({ host, port, exclusive: true });
-      await once(server, 'listening');
-    });
-    server.close();
-    await once(server, 'close');
+export async function assertFree(
+  wanted: Readonly<Partial<Record<ListenSetting, Address | undefined>>>,
+): Promise<void> {
+  const servers: NetServer[] = [];
+  try {
+    for (const [setting, address] of Object.entries(wanted)) {
+      if (address === undefined) continue;
+      const server = createServer();
+      servers.push(server);
+      await listening(setting as ListenSetting, address, async () => {
+        // Bound by this process itself, should it be one of several.
+        server.listen({ ...address, exclusive: true });
+        await once(server, 'listening');
+      });
+    }
+  } finally {
+    // Not before all were bound: two settings may ask for the same.
+    await Promise.all(servers.map(async (server) => await new Promise((resolve) => server.close(resolve))));
   }
 }
 

@@ -48,6 +48,9 @@ export async function openRegistry(
 ): Promise<{ providers: ProviderRegistry; warnings: readonly string[] }> {
   const note = await catalog.getNote(PROVIDERS_NOTE);
   const known = note === undefined ? [] : (JSON.parse(note) as KnownProvider[]);
+  const isUnlisted = config.providers === undefined && isShared(config) && known.length > 0;
+  // Asked before any is made: where another machine has the same paths, folders would be made under the identities of its.
+  if (isUnlisted && (await ownFolders(config)).length === 0) throw mustBeGiven(config, known);
   const providers = await orConfigError(async () =>
     openProviders({
       entries: await providerEntries(config),
@@ -65,13 +68,9 @@ export async function openRegistry(
         ),
     }),
   );
-  const isAnyHere = known.some(({ id }) => providers.get(id) !== undefined);
-  if (config.providers === undefined && isShared(config) && known.length > 0 && !isAnyHere) {
+  if (isUnlisted && known.every(({ id }) => providers.get(id) === undefined)) {
     await providers.close();
-    throw settingError(
-      'providers',
-      `must be given: the shared store's providers are ${namesOf(known.map(({ endpoint }) => endpoint))}, and without a list this gateway would write where no other one can read, to folders of its own below ${config.data}. Give every gateway the same list`,
-    );
+    throw mustBeGiven(config, known);
   }
   const identities = JSON.stringify(providers.identities());
   if (identities !== note) await catalog.setNote(PROVIDERS_NOTE, identities);
@@ -87,6 +86,13 @@ export async function openRegistry(
         )),
   ];
   return { providers, warnings };
+}
+
+function mustBeGiven({ data }: Config, known: readonly KnownProvider[]): Error {
+  return settingError(
+    'providers',
+    `must be given: the shared store's providers are ${namesOf(known.map(({ endpoint }) => endpoint))}, and without a list this gateway would write where no other one can read, to folders of its own below ${data}. Give every gateway the same list`,
+  );
 }
 
 /** Registered providers are admitted later, and have yet to answer. */
@@ -172,13 +178,18 @@ async function providerEntries(config: Config): Promise<ProviderEntry[]> {
   if (config.providers !== undefined) {
     return parseProviderList(config.providers.join(','), (name) => config.bucketCredentials.get(name));
   }
-  const root = join(config.data, 'providers');
-  const names = await readdir(root).catch((error: NodeJS.ErrnoException) => {
+  const { data, parity } = config.profile;
+  return defaultProviderList(defaultRoot(config), widest(await ownFolders(config), data + parity));
+}
+
+const defaultRoot = ({ data }: Config): string => join(data, 'providers');
+
+/** Names of what lies where a gateway without a list has its providers. */
+async function ownFolders(config: Config): Promise<string[]> {
+  return await readdir(defaultRoot(config)).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
   });
-  const { data, parity } = config.profile;
-  return defaultProviderList(root, widest(names, data + parity));
 }
 
 /** The greater of `shards` and the highest number that names a folder. */

@@ -268,9 +268,15 @@ class Parent {
     this.#adding = this.#adding.then(add).catch(() => undefined);
   }
 
+  /** Nobody waits for the answer of one that has ended; what it has counted is added before others are answered. */
+  #forgo(running: Running): void {
+    for (const id of this.#collections.keys()) void this.#adding.then(() => this.#arrived(running, id));
+  }
+
   #ended(running: Running, code: number, signal?: string): void {
     this.#running.delete(running);
     this.#retire(running);
+    this.#forgo(running);
     if (this.#nextAdmin === running) this.#nextAdmin = undefined;
     if (this.#admin === running && !this.#isStopping) {
       this.#admin = undefined;

@@ -121,8 +121,12 @@ function gaugeOf(spec: GaugeSpec): Gauge {
     labelNames: [...labelNames],
     registers: [],
     async collect() {
+      // What cannot be had, as while the metadata store is away, is left out: the others are what tells of it.
+      const values = await spec.values().catch(() => []);
       this.reset();
-      for (const [value, labels = {}] of await spec.values()) this.set(labels, value);
+      // A reset gauge without labels says zero.
+      if (labelNames.length === 0) this.remove();
+      for (const [value, labels = {}] of values) this.set(labels, value);
     },
   });
 }

@@ -87,8 +87,10 @@ export function createReclaim(context: Context, holder?: Holder): Reclaim {
     },
     waiting: async (most) => {
       try {
-        const [bodies, chunks] = [KIND.garbage, KIND.doomed].map((kind) => countOf(context, kind, most));
-        return { bodies: await bodies!, chunks: await chunks! };
+        const kinds = [KIND.garbage, KIND.doomed] as const;
+        // Waited for together: where the store is away, both fail, and one that nobody waits for would end the process.
+        const [bodies, chunks] = await Promise.all(kinds.map((kind) => countOf(context, kind, most)));
+        return { bodies: bodies!, chunks: chunks! };
       } catch (error) {
         throw toEngineError(error);
       }

@@ -64,6 +64,7 @@ export class StripeBuffer {
 
   /** Drops what was gathered. */
   clear(): void {
+    this.#giveBack(this.#bytes);
     this.#bytes = new Uint8Array(0);
     this.#filled = 0;
   }

@@ -8,6 +8,8 @@ interface Slab {
   readonly bytes: Uint8Array;
   readonly pieces: readonly Uint8Array[];
   unused: number;
+  /** Its pieces are not kept any more. */
+  isLetGo: boolean;
 }
 
 /**
@@ -26,13 +28,23 @@ export class StripePool {
 
   give(bytes: Uint8Array): void {
     const slab = this.#slabs.get(bytes);
-    if (!slab && this.#bytes + bytes.length > POOL_BYTES_MAX) return;
+    if (slab?.isLetGo) return;
+    if (this.#bytes + bytes.length > POOL_BYTES_MAX) {
+      // One piece kept is a whole buffer kept, and the piece that it lacks may never come back.
+      if (slab) this.#letGo(slab);
+      return;
+    }
     this.#keep(bytes);
     if (!slab) return;
     slab.unused++;
     if (slab.unused < slab.pieces.length) return;
-    for (const piece of slab.pieces) this.#drop(piece);
+    this.#letGo(slab);
     this.give(slab.bytes);
+  }
+
+  #letGo(slab: Slab): void {
+    slab.isLetGo = true;
+    for (const piece of slab.pieces) this.#drop(piece);
   }
 
   #taken(size: number): Uint8Array | undefined {
@@ -51,7 +63,7 @@ export class StripePool {
       if (count < 2 || !bytes || this.#slabs.has(bytes)) continue;
       this.#drop(bytes);
       const pieces = Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
-      const slab = { bytes, pieces, unused: count };
+      const slab = { bytes, pieces, unused: count, isLetGo: false };
       for (const piece of pieces) {
         this.#slabs.set(piece, slab);
         this.#keep(piece);
@@ -69,8 +81,7 @@ export class StripePool {
   }
 
   #drop(bytes: Uint8Array): void {
-    this.#bytes -= bytes.length;
-    this.#free.get(bytes.length)?.delete(bytes);
+    if (this.#free.get(bytes.length)?.delete(bytes)) this.#bytes -= bytes.length;
   }
 }
 

@@ -29,19 +29,56 @@ test('a first start that cannot serve makes no key, so that the one that can sho
   const folder = await mkdtemp(join(tmpdir(), 'shardway-first-'));
   const taken = createServer();
   const { port } = await listen(taken, { host: '127.0.0.1', port: 0 });
-  const start = async (listen: string, adminListen: string): Promise<Account> =>
+  const start = async (
+    listen: string,
+    adminListen: string,
+    networkListen = 'off',
+    metadata = 'lmdb',
+  ): Promise<Account> =>
     await openAccount(
-      readConfig({}, { SHARDWAY_DATA: folder, SHARDWAY_LISTEN: listen, SHARDWAY_ADMIN_LISTEN: adminListen }),
+      readConfig(
+        {},
+        {
+          SHARDWAY_DATA: folder,
+          SHARDWAY_LISTEN: listen,
+          SHARDWAY_ADMIN_LISTEN: adminListen,
+          SHARDWAY_NETWORK_LISTEN: networkListen,
+          SHARDWAY_METADATA: metadata,
+        },
+      ),
     );
   const [free, used] = ['127.0.0.1:0', `127.0.0.1:${port}`] as const;
   try {
     await expect(start(used, free)).rejects.toThrow(/^SHARDWAY_LISTEN .* is in use by another program$/);
     await expect(start(free, used)).rejects.toThrow(/^SHARDWAY_ADMIN_LISTEN .* in use by another program$/);
+    await expect(start(free, free, used)).rejects.toThrow(/^SHARDWAY_NETWORK_LISTEN .* in use by another/);
+    await close(taken);
+    await expect(start(used, used)).rejects.toThrow(/^SHARDWAY_ADMIN_LISTEN .* in use by another program$/);
+    await listen(taken, { host: '127.0.0.1', port });
     expect(await readdir(folder)).toEqual([]);
-    expect((await start(free, free)).isNew).toBe(true);
+    // Of several gateways over a store, one listens for the network.
+    expect((await start(free, free, used, 'redis://127.0.0.1:1')).isNew).toBe(true);
     expect((await start(used, free)).isNew).toBe(false);
+    await rm(join(folder, 'root-credentials.json'));
+    await expect(start(used, free)).rejects.toThrow(/^SHARDWAY_LISTEN /);
+    expect((await start(free, free)).isNew).toBe(true);
   } finally {
     await close(taken);
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('of two first starts at a time, one makes the account and both have it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shardway-first-'));
+  const free = { listen: '127.0.0.1:0', adminListen: '127.0.0.1:0', networkListen: 'off' };
+  const config = readConfig({ ...free, data: folder }, {});
+  try {
+    const accounts = await Promise.all([1, 2, 3].map(async () => await openAccount(config)));
+    const stored = await openAccount(config);
+    for (const account of accounts) expect({ ...account, isNew: false }).toEqual(stored);
+    expect(accounts.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect((await readdir(folder)).toSorted()).toEqual(['account.json', 'root-credentials.json']);
+  } finally {
     await rm(folder, { recursive: true });
   }
 });

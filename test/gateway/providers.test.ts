@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -71,9 +71,28 @@ describe('providers of a start', () => {
       /^SHARDWAY_PROVIDERS \(--providers\) must be given: the shared store's providers are .*providers\/1, /,
     );
     await expect(start(other)).rejects.toBeInstanceOf(ConfigError);
+    expect(await readdir(data)).toEqual(['providers']);
     const listed = await start({ ...other, SHARDWAY_PROVIDERS: first.endpoints.join() });
     expect(listed).toEqual({ endpoints: first.endpoints, warnings: [] });
     expect((await start(shared)).endpoints).toEqual(first.endpoints);
+  });
+
+  test('nor where its folders have the paths of the first one’s, on another machine', async () => {
+    const shared = { SHARDWAY_METADATA: 'redis://127.0.0.1:1' };
+    await start(shared);
+    await rename(join(data, 'providers'), join(data, 'of the first machine'));
+    await expect(start(shared)).rejects.toThrow(/^SHARDWAY_PROVIDERS \(--providers\) must be given/);
+    expect(await readdir(data)).toEqual(['of the first machine']);
+    await rename(join(data, 'of the first machine'), join(data, 'providers'));
+    expect((await start(shared)).warnings).toEqual([]);
+  });
+
+  test('folders of its own that are not the shared store’s are not written to', async () => {
+    const shared = { SHARDWAY_METADATA: 'redis://127.0.0.1:1' };
+    await start({ SHARDWAY_DATA: join(data, 'other') });
+    await catalog.setNote('providers.known', JSON.stringify([{ endpoint: '/else', id: 'a'.repeat(32) }]));
+    const other = { ...shared, SHARDWAY_DATA: join(data, 'other') };
+    await expect(start(other)).rejects.toThrow(/must be given: the shared store's providers are \/else, /);
   });
 
   test('a list that cannot be used names the setting', async () => {

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import * as fc from 'fast-check';
+import { createCodec } from '#erasure';
 import { isAligned } from '../../placement/alignedMemory.ts';
+import { StripeBuffer } from '../../placement/chunks/stripeBuffer.ts';
 import { StripePool } from '../../placement/chunks/stripeMemory.ts';
 
 const MIB = 2 ** 20;
@@ -70,4 +72,54 @@ test('keeps no more than its bound', () => {
   for (const bytes of taken) pool.give(bytes);
   const again = Array.from({ length: 12 }, () => pool.take(5 * MIB));
   expect(again.filter((bytes) => taken.includes(bytes)).length).toBe(8);
+});
+
+test('nor where a few of many shared buffers never come back', () => {
+  const pool = new StripePool();
+  // Each is split in five, one of which is lost, as with a write that was broken off.
+  const small = Array.from({ length: 20 }, () => {
+    pool.give(pool.take(5 * MIB));
+    return Array.from({ length: 5 }, () => pool.take(MIB));
+  });
+  const lost = new Set(small.map(([first]) => first!.buffer));
+  expect(lost.size).toBe(20);
+  for (const pieces of small) for (const piece of pieces.slice(1)) pool.give(piece);
+  const again = Array.from({ length: 80 }, () => pool.take(MIB));
+  expect(again.filter(({ buffer }) => lost.has(buffer)).length).toBeLessThanOrEqual(40);
+  // What was in use meanwhile is not the pool's any more.
+  for (const [first] of small.slice(-5)) pool.give(first!);
+  const larger = pool.take(5 * MIB);
+  expect(lost.has(larger.buffer)).toBe(false);
+  pool.give(larger);
+  expect(pool.take(5 * MIB)).toBe(larger);
+});
+
+const PROFILE = { data: 4, parity: 2 };
+const CELL = 64 * 1024;
+const STRIPE = 6 * CELL;
+
+test('what was gathered of a stripe that is given up is used again', () => {
+  const pool = new StripePool();
+  const memory = pool.take(STRIPE);
+  pool.give(memory);
+  const stripe = new StripeBuffer(createCodec(PROFILE), CELL, pool, 4 * CELL);
+  stripe.fill(Buffer.alloc(CELL));
+  const isTaken = (): boolean => pool.take(STRIPE) === memory;
+  expect(isTaken()).toBe(false);
+  stripe.clear();
+  stripe.clear();
+  expect([isTaken(), isTaken()]).toEqual([true, false]);
+});
+
+test.each([1, 4 * CELL - 5, 4 * CELL])('nothing of a former stripe is in one of %i bytes', (length) => {
+  const coded = (former: number): Buffer => {
+    const pool = new StripePool();
+    pool.give(pool.take(2 * STRIPE).fill(former));
+    const stripe = new StripeBuffer(createCodec(PROFILE), CELL, pool, 4 * CELL);
+    stripe.fill(Buffer.alloc(length, 7));
+    const cells = stripe.code();
+    expect(isAligned(cells[0]!.bytes)).toBe(true);
+    return Buffer.concat(cells.map(({ bytes }) => bytes));
+  };
+  expect(coded(0xff).equals(coded(0))).toBe(true);
 });

@@ -51,6 +51,13 @@ describe.each([1, 4])('reclaim, %i partitions', (partitions) => {
     expect(await reclaim.waiting(10)).toEqual({ bodies: 0, chunks: 0 });
   });
 
+  test('a store that is away is said to whoever asks, and to nobody else', async () => {
+    const { engine, kv } = await createHarness({ partitions });
+    await kv.close();
+    // A promise that nobody waits for would end the process.
+    await expect(engine.reclaim.waiting(10)).rejects.toMatchObject({ kind: 'Unavailable' });
+  });
+
   test('the loop runs until it is stopped, and a failing pass does not end it', async () => {
     const harness = await createHarness({ partitions });
     const { store, engine, chunks } = harness;
