@@ -2,7 +2,7 @@
 import { formatProfile } from '#erasure';
 import { writeQuorum } from '#placement';
 import type { ChunkCatalog, Maintenance, ProviderRegistry } from '#placement';
-import type { GatewayStatus } from './admin/types.ts';
+import type { AwaitingReclaim, GatewayStatus } from './admin/types.ts';
 import type { Config } from './config.ts';
 import type { StoreProcess } from './engine/peers.ts';
 import type { Engine } from './engine/store.ts';
@@ -27,7 +27,7 @@ export async function awaitingRepair(catalog: ChunkCatalog): Promise<number> {
   }
 }
 
-export async function awaitingReclaim({ reclaim }: Engine): Promise<GatewayStatus['awaitingReclaim']> {
+export async function awaitingReclaim({ reclaim }: Engine): Promise<AwaitingReclaim> {
   return { ...(await reclaim.waiting(RECLAIM_COUNTED_MAX)), countedMax: RECLAIM_COUNTED_MAX };
 }
 
@@ -48,9 +48,12 @@ export async function gatewayStatus(parts: {
   providers: ProviderRegistry;
   maintenance: Maintenance;
 }): Promise<GatewayStatus> {
-  const { config, providers } = parts;
-  const durability = await recentDurability(parts.maintenance);
-  const processes = await parts.engine.peers?.processes();
+  const { config, providers, kv } = parts;
+  const stored = await storedFigures(parts).catch((error: unknown) => {
+    // What can be told without the store is what its operator needs now.
+    if (durabilityOf(kv).reachable) throw error;
+    return undefined;
+  });
   // What an operator asks about now, not what the last probe saw.
   await providers.probe();
   const status = providerStatus(providers);
@@ -62,18 +65,31 @@ export async function gatewayStatus(parts: {
     region: config.region,
     profile: formatProfile(config.profile),
     metadata: metadataName(config.metadata),
-    metadataDurability: durabilityOf(parts.kv),
-    buckets: (await parts.engine.store.listBuckets()).buckets.length,
-    chunksAwaitingRepair: await awaitingRepair(parts.engine.catalog),
-    awaitingReclaim: await awaitingReclaim(parts.engine),
-    ...(processes && { processes: processes.flatMap(processStatus) }),
-    ...(durability && { durability }),
+    metadataDurability: durabilityOf(kv),
+    ...stored,
     providers: status,
     writeQuorum: quorum,
-    writable: status.filter(({ writable }) => writable).length >= quorum,
+    writable: stored !== undefined && status.filter(({ writable }) => writable).length >= quorum,
   };
 }
 
-function processStatus({ place, isHolder, isSelf }: StoreProcess): NonNullable<GatewayStatus['processes']> {
-  return place ? [{ ...place, background: isHolder, self: isSelf }] : [];
+/** @throws EngineError 'Unavailable', MetadataError: the store is away */
+async function storedFigures({ engine, maintenance }: { engine: Engine; maintenance: Maintenance }) {
+  const durability = await recentDurability(maintenance);
+  const processes = await engine.peers?.processes();
+  return {
+    buckets: (await engine.store.listBuckets()).buckets.length,
+    chunksAwaitingRepair: await awaitingRepair(engine.catalog),
+    awaitingReclaim: await awaitingReclaim(engine),
+    ...(processes && { processes: processes.map(processStatus) }),
+    ...(durability && { durability }),
+  } satisfies Partial<GatewayStatus>;
+}
+
+function processStatus({
+  place,
+  isHolder,
+  isSelf,
+}: StoreProcess): NonNullable<GatewayStatus['processes']>[number] {
+  return { ...place, background: isHolder, self: isSelf };
 }

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Durability, DurabilityReport, NetworkOperator } from '#placement';
-import type { GatewayStatus } from './types.ts';
+import type { AwaitingReclaim, GatewayStatus } from './types.ts';
 
 /** What the S3 listener reports of each request. */
 interface RequestSample {
@@ -21,7 +21,7 @@ interface ProviderSample {
 
 export interface Gauges {
   awaitingRepair(): Promise<number>;
-  awaitingReclaim(): Promise<GatewayStatus['awaitingReclaim']>;
+  awaitingReclaim(): Promise<AwaitingReclaim>;
   metadata(): GatewayStatus['metadataDurability'];
   /** Whether this process does the background work, and how many serve the store. */
   role(): { readonly background: boolean; readonly processes: number };

@@ -36,15 +36,23 @@ interface ProviderStatus {
   readonly score?: number;
 }
 
+/** Without a place: a gateway of an earlier version. */
 interface ProcessStatus {
-  readonly host: string;
-  readonly pid: number;
+  readonly host?: string;
+  readonly pid?: number;
   /** Data folder of its gateway. */
-  readonly data: string;
+  readonly data?: string;
   /** It does what one does for all: scrub, repair, reclaim, the network. */
   readonly background: boolean;
   /** It is the one that answers. */
   readonly self: boolean;
+}
+
+/** Of deletions. */
+export interface AwaitingReclaim {
+  readonly bodies: number;
+  readonly chunks: number;
+  readonly countedMax: number;
 }
 
 export interface GatewayStatus {
@@ -60,14 +68,11 @@ export interface GatewayStatus {
     readonly reasons: readonly string[];
     readonly reachable: boolean;
   };
-  readonly buckets: number;
-  readonly chunksAwaitingRepair: number;
+  /** This and the next three: absent while the metadata store is away. */
+  readonly buckets?: number;
+  readonly chunksAwaitingRepair?: number;
   /** Deleted and overwritten bodies whose space is not free yet, and chunks that may go; each counted up to `countedMax`. */
-  readonly awaitingReclaim: {
-    readonly bodies: number;
-    readonly chunks: number;
-    readonly countedMax: number;
-  };
+  readonly awaitingReclaim?: AwaitingReclaim;
   /** Of all gateways over the store, workers included; absent where one process has it to itself. */
   readonly processes?: readonly ProcessStatus[];
   readonly providers: readonly ProviderStatus[];

@@ -1,5 +1,5 @@
 import type { NetworkOverview } from '#placement';
-import type { GatewayStatus } from '../admin/types.ts';
+import type { AwaitingReclaim, GatewayStatus } from '../admin/types.ts';
 import { gigabytes, percent } from './shared.ts';
 
 type ProviderStatus = GatewayStatus['providers'][number];
@@ -10,11 +10,13 @@ export function statusText(status: GatewayStatus): string {
   const away = providers.filter(({ reachable }) => !reachable);
   return [
     `Shardway ${status.version} at ${status.endpoint}, up ${Math.round(status.uptimeSeconds)} s`,
-    `region ${status.region}, profile ${status.profile}, metadata ${status.metadata}, ${status.buckets} buckets`,
-    `${status.writable ? 'Writable' : 'NOT writable: too few usable providers'}: a write needs ${status.writeQuorum} durable shards`,
-    `${status.chunksAwaitingRepair} chunks await repair`,
-    ...reclaimLines(status.awaitingReclaim),
+    `region ${status.region}, profile ${status.profile}, metadata ${status.metadata}${status.buckets === undefined ? '' : `, ${status.buckets} buckets`}`,
     ...metadataLines(status.metadataDurability),
+    writableLine(status),
+    ...(status.chunksAwaitingRepair === undefined
+      ? []
+      : [`${status.chunksAwaitingRepair} chunks await repair`]),
+    ...(status.awaitingReclaim === undefined ? [] : reclaimLines(status.awaitingReclaim)),
     ...processLines(status.processes ?? []),
     ...(durability === undefined ? [] : durabilityLines(durability)),
     ...(network === undefined ? [] : networkLines(network)),
@@ -36,7 +38,13 @@ function metadataLines({ state, reasons, reachable }: GatewayStatus['metadataDur
   ];
 }
 
-function reclaimLines({ bodies, chunks, countedMax }: GatewayStatus['awaitingReclaim']): string[] {
+function writableLine({ writable, writeQuorum, metadataDurability }: GatewayStatus): string {
+  if (writable) return `Writable: a write needs ${writeQuorum} durable shards`;
+  if (!metadataDurability.reachable) return 'NOT writable, nor readable, without its metadata';
+  return `NOT writable: too few usable providers: a write needs ${writeQuorum} durable shards`;
+}
+
+function reclaimLines({ bodies, chunks, countedMax }: AwaitingReclaim): string[] {
   if (bodies + chunks === 0) return [];
   const counted = (count: number): string => (count < countedMax ? String(count) : `${count} or more`);
   return [
@@ -49,10 +57,12 @@ function processLines(processes: NonNullable<GatewayStatus['processes']>): strin
   const gateways = new Set(processes.map(({ host, data }) => JSON.stringify([host, data])));
   const holder = processes.find(({ background }) => background);
   return [
-    `${processes.length} processes of ${gateways.size} ${gateways.size === 1 ? 'gateway' : 'gateways'} serve this store`,
+    `Processes that serve this store: ${processes.length}, of ${gateways.size} ${gateways.size === 1 ? 'gateway' : 'gateways'}`,
     holder === undefined
       ? 'NO process does the background work at the moment: another takes it over within seconds'
-      : `Background work: process ${holder.pid} of the gateway with data folder ${holder.data} on ${holder.host}`,
+      : holder.data === undefined
+        ? 'Background work: a gateway of an earlier version'
+        : `Background work: process ${holder.pid} of the gateway with data folder ${holder.data} on ${holder.host}`,
   ];
 }
 

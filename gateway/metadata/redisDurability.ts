@@ -1,4 +1,4 @@
-/** Watches whether the servers keep what they acknowledge: at the start, every minute, and whenever a connection was made anew. */
+/** Watches whether the servers keep what they acknowledge: at the start, every minute, and whenever a connection was made or has gone. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readFacts, weaknesses } from './redisServer.ts';
@@ -51,7 +51,7 @@ export class RedisDurability {
   start(): void {
     this.#timer = setInterval(() => void this.check(), this.#options.everyMs);
     this.#timer.unref();
-    this.#link.onReady(() => void this.check());
+    this.#link.onChange(() => void this.check());
   }
 
   stop(): void {

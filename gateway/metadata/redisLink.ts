@@ -49,9 +49,11 @@ export class RedisLink {
     return this.#trouble;
   }
 
-  onReady(listener: () => void): void {
-    this.#client.on('ready', listener);
-    if (this.#client instanceof Cluster) this.#client.on('+node', listener);
+  /** Connections were made or have gone. */
+  onChange(listener: () => void): void {
+    const client = this.#client;
+    const events = client instanceof Cluster ? ['ready', 'close', '+node', '-node'] : ['ready', 'close'];
+    for (const event of events) client.on(event, listener);
   }
 
   /** One attempt at one node. Rejects at once while there is no connection. */

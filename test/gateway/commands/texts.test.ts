@@ -40,6 +40,21 @@ const STATUS: GatewayStatus = {
 };
 
 describe('status', () => {
+  test('with the metadata store away says so, and what can be told without it', () => {
+    const { buckets, chunksAwaitingRepair, awaitingReclaim, ...rest } = STATUS;
+    const text = statusText({
+      ...rest,
+      writable: false,
+      metadataDurability: { state: 'strong', reasons: [], reachable: false },
+    });
+    expect([buckets, chunksAwaitingRepair, awaitingReclaim]).not.toContain(undefined);
+    expect(text).toContain(
+      'metadata lmdb\nThe metadata store CANNOT BE REACHED\nNOT writable, nor readable, ',
+    );
+    expect(text).toContain(PROVIDER.id);
+    expect(text).not.toMatch(/undefined|await/);
+  });
+
   test('says what waits to be reclaimed, and who does the background work', () => {
     expect(statusText(STATUS)).not.toMatch(/reclaimed|background/i);
     const processes = [
@@ -52,7 +67,7 @@ describe('status', () => {
     expect(text).toContain(
       '10000 or more deleted bodies and 7 chunks wait for their space to be reclaimed\n',
     );
-    expect(text).toContain('3 processes of 2 gateways serve this store\n');
+    expect(text).toContain('Processes that serve this store: 3, of 2 gateways\n');
     expect(text).toContain('Background work: process 1 of the gateway with data folder /x on b\n');
     expect(statusText({ ...STATUS, processes: processes.slice(0, 2) })).toContain('NO process does the');
   });

@@ -113,6 +113,19 @@ describe.skipIf(absent('redis-server'))('redis and durability', () => {
     expect(told[0]?.reasons.join()).toContain('appendfsync is everysec');
   });
 
+  test('a server that goes is noticed at once, however seldom it is asked', async () => {
+    const server = await start();
+    const store = await open(server.url, { checkEveryMs: 3_600_000 });
+    const told: StoreDurability[] = [];
+    store.onDurability?.((now) => told.push(now));
+    await server.kill();
+    await until(async () => told.length === 1);
+    expect(told[0]).toMatchObject({ state: 'strong', reachable: false });
+    await server.restart({});
+    await until(async () => told.length === 2);
+    expect(told[1]).toMatchObject({ state: 'strong', reachable: true });
+  });
+
   test('where CONFIG is not permitted, what is not known counts as weak', async () => {
     const server = await start();
     await server.command('acl', 'setuser', 'gateway', 'on', '>s3cret', '~*', '+@all', '-config');
