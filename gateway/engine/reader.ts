@@ -27,6 +27,8 @@ export interface OpenedBody {
 }
 
 const TRIES_MAX = 10;
+/** Decrypted before any of it is given out; a stripe of large shards, about, which is read as a whole anyway. */
+const HELD_BYTES = 1024 * 1024;
 
 /** The version with its body, pinned until `close`. Checks the customer's key and the conditions. @throws see ObjectStore.open */
 export async function openBody(context: Context, request: OpenRequest): Promise<OpenedBody> {
@@ -119,7 +121,8 @@ function partRange(
  * Plaintext of segments, in order. The next extent's first bytes are fetched while the one before is sent.
  *
  * What decrypts is right, so the leaves are not hashed, too, as long as all goes well. Where a frame does not decrypt, it is read anew with its leaves
- * verified, and so is what follows: that finds and reports the shard that is wrong, and decodes around it.
+ * verified, and so is what follows: that finds and reports the shard that is wrong, and decodes around it. Nothing is given out until the first MiB
+ * has decrypted: what cannot be read is best known before that.
  */
 export async function* streamSegments(
   context: Context,
@@ -134,6 +137,8 @@ export async function* streamSegments(
   const ahead = new ReadAhead(runs.flat(), (extent) => readExtent(context, extent, signal, verifies));
   let given = 0;
   let extent = 0;
+  let held: Uint8Array[] | undefined = [];
+  let heldBytes = 0;
   try {
     for (const [index, { keyId, wrapped, body, plainLength, start, end }] of segments.entries()) {
       const keys = keysFor(context, keyId === 'customer' ? customerKey : undefined);
@@ -141,9 +146,22 @@ export async function* streamSegments(
       const cipher = ahead.run(extent, (extent += runs[index]!.length));
       const range = { plainLength, plainStart: start, plainEnd: end };
       for await (const piece of decryptFrames(dataKey, cipher, range)) {
-        given += piece.length;
-        yield piece;
+        if (held) {
+          held.push(piece);
+          heldBytes += piece.length;
+          if (heldBytes < HELD_BYTES) continue;
+        }
+        const pieces: readonly Uint8Array[] = held ?? [piece];
+        held = undefined;
+        for (const one of pieces) {
+          given += one.length;
+          yield one;
+        }
       }
+    }
+    for (const piece of held ?? []) {
+      given += piece.length;
+      yield piece;
     }
     return;
   } catch (error) {

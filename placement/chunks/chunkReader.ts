@@ -31,13 +31,9 @@ export async function* readChunk(
   const layout = chunkLayout(chunk.length, chunk.profile, chunk.cell);
   const parts = stripeParts(layout, chunk.profile, offset, length);
   const stripe = stripeContext(context, chunk, layout.shardLength);
-  let verifies: Verification = 'leaves';
   const begin = (): StripeRead | undefined => {
     const { value } = parts.next();
-    const read = value && new StripeRead(chunk, value, { ...stripe, verifies });
-    // The first part is verified in any case: what cannot be read is best known before anything was given out.
-    ({ verifies } = context);
-    return read;
+    return value && new StripeRead(chunk, value, stripe);
   };
   let current: StripeRead | undefined;
   let ahead: StripeRead | undefined;
