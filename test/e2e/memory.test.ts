@@ -58,3 +58,17 @@ test(`${CLIENTS} clients upload ${BYTES / 1024 / 1024} MiB each at once within 5
   expect(peak).toBeGreaterThan(0);
   expect(peak).toBeLessThan(RESIDENT_MAX);
 });
+
+test('with little memory for uploads they wait for it, and are not refused for what the process takes anyway', async () => {
+  const server = await startServer({ env: { SHARDWAY_UPLOAD_MEMORY: '16' } });
+  const s3 = clientOf(server, { httpAgent: { maxSockets: 24 } });
+  await s3.send(new CreateBucketCommand({ Bucket: 'memory' }));
+  const Body = Buffer.alloc(8 * 1024 * 1024, 7);
+  const uploads = Array.from({ length: 48 }, async (_, key) => {
+    await s3.send(new PutObjectCommand({ Bucket: 'memory', Key: `${key}`, Body }));
+  });
+  const outcomes = await Promise.allSettled(uploads);
+  s3.destroy();
+  await server.stop();
+  expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
+});
