@@ -20,15 +20,29 @@ export interface Account {
   readonly credentialsFile: string | undefined;
 }
 
-/** Reads the account of the data folder, making it at the first start, when it can serve. @throws ConfigError */
-export async function openAccount(config: Config): Promise<Account> {
-  await mkdir(config.data, { recursive: true, mode: 0o700 }).catch((error: Error) => {
+/** Makes the data folder where it is missing. @throws ConfigError */
+export async function makeDataFolder({ data }: Pick<Config, 'data'>): Promise<void> {
+  await mkdir(data, { recursive: true, mode: 0o700 }).catch((error: Error) => {
     throw settingError('data', `cannot be used as a folder: ${error.message}`, error);
   });
+}
+
+/**
+ * Reads the account of the data folder, making it at the first start, when it can serve.
+ * @param isJoining other gateways have used the store: their account and root key are to be this one's
+ * @throws ConfigError
+ */
+export async function openAccount(config: Config, isJoining = false): Promise<Account> {
   const accountFile = join(config.data, 'account.json');
   const credentialsFile = join(config.data, 'root-credentials.json');
   const files = config.root === undefined ? [accountFile, credentialsFile] : [accountFile];
-  if (!files.every((file) => existsSync(file))) await assertFree(boundAtOnce(config));
+  const missing = files.find((file) => !existsSync(file));
+  if (missing !== undefined && isJoining) {
+    throw new ConfigError(
+      `${missing} is missing, and other gateways have used the shared store: copy account.json, keys and root-credentials.json from the first gateway’s data folder`,
+    );
+  }
+  if (missing !== undefined) await assertFree(boundAtOnce(config));
   const { value: account } = await readOrMake(accountFile, ['owner'], () => ({
     // As long as AWS's canonical user ids.
     owner: randomBytes(32).toString('hex'),

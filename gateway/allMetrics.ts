@@ -22,8 +22,7 @@ export async function ownMetrics(registry: Registry): Promise<MetricValues> {
 
 /** What several workers have counted, as of one; not what is only true of a moment. */
 export async function countedBy(all: readonly MetricValues[]): Promise<MetricValues> {
-  const isCounted = ({ name, type }: MetricValues[number]): boolean =>
-    String(type) !== 'gauge' || name.endsWith('_total');
+  const isCounted = ({ type }: MetricValues[number]): boolean => String(type) !== 'gauge';
   const sum = AggregatorRegistry.aggregate(all.map((one) => one.filter(isCounted)));
   return await sum.getMetricsAsJSON();
 }

@@ -10,7 +10,7 @@ import {
   systemClock,
   systemRandom,
 } from '#placement';
-import { openAccount } from './account.ts';
+import { makeDataFolder, openAccount } from './account.ts';
 import type { Account } from './account.ts';
 import { publishAddress, withdrawAddress } from './admin/address.ts';
 import { createMetrics } from './admin/metrics.ts';
@@ -42,7 +42,7 @@ import type { KeyValueStore, StoreDurability } from './metadata/types.ts';
 import { openKeyValueStore } from './metadata/open.ts';
 import { openNetwork } from './openNetwork.ts';
 import type { OpenNetwork } from './openNetwork.ts';
-import { checkOwner, openCredentials, openKeys } from './ownership.ts';
+import { checkOwner, isJoining, openCredentials, openKeys } from './ownership.ts';
 import { isShared, openRegistry, providerStatus, watchProviders } from './providers.ts';
 import { GivenRole } from './role.ts';
 import type { Role } from './role.ts';
@@ -84,7 +84,7 @@ export interface WorkerPlace {
  * @throws ConfigError, MetadataError, PlacementError, CredentialError: nothing is left open
  */
 export async function startGateway(config: Config, version: string, worker?: WorkerPlace): Promise<Gateway> {
-  const log = createLog(config.logLevel);
+  const log = createLog(config.logLevel, worker ? process.pid : undefined);
   const closers: (() => Promise<unknown>)[] = [];
   const closeAll = async (): Promise<void> => {
     const errors: unknown[] = [];
@@ -108,7 +108,7 @@ async function compose(
   closers: (() => Promise<unknown>)[],
   closeAll: () => Promise<void>,
 ): Promise<Gateway> {
-  const account = await openAccount(config);
+  await makeDataFolder(config);
   const tls = await readTls(config.tls);
   const kv =
     worker && config.metadata === 'lmdb'
@@ -117,6 +117,8 @@ async function compose(
   closers.push(() => kv.close());
   tellDurability(log, kv);
   const catalog = createCatalog(kv);
+  // Made once the store is there: what a first start makes is told once.
+  const account = await openAccount(config, await isJoining(config, catalog));
   await checkOwner(config, catalog, account);
   const keyring = await openKeys(config, catalog);
   const credentials = await openCredentials(config, account, keyring);
@@ -156,13 +158,15 @@ async function compose(
         exclusive: config.metadata === 'lmdb',
         activity: () => activityOf(watched, providers),
         place: { host: hostname(), pid: process.pid, data: config.data },
-        onError: (error) => log.warn({ err: error }, 'a beat to the other processes failed'),
+        onError: unlessAway(kv, (error) => log.warn({ error }, 'a beat to the other processes failed')),
       },
     }),
   });
   closers.push(() => engine.close());
   const { leadership, peers } = engine;
-  engine.reclaim.start((error) => log.error({ err: error, job: 'reclaim' }, 'a background job failed'));
+  engine.reclaim.start(
+    unlessAway(kv, (error) => log.error({ err: error, job: 'reclaim' }, 'a background job failed')),
+  );
   const foreground = new Foreground(() => maintenance.evacuations().size > 0);
   const maintenance: Maintenance = new Maintenance(
     {
@@ -184,7 +188,7 @@ async function compose(
   );
   const unfollow = providers.onState(() => maintenance.wake('evacuate'));
   closers.push(async () => unfollow());
-  const onNetworkError = (error: unknown): void => log.warn({ err: error }, 'the providers known to others');
+  const onNetworkError = unlessAway(kv, (error) => log.warn({ error }, 'the providers known to others'));
   const follower = peers && (await followNetwork(config, catalog, providers, onNetworkError));
   if (follower) closers.push(() => follower.stop());
   await leadership.whileHeld(async () => {
@@ -262,7 +266,8 @@ async function compose(
   const operator: Operator = {
     keys: credentials,
     network: () => network?.service,
-    ready: () => ready,
+    // Behind a load balancer, another gateway may reach the store.
+    ready: () => ready && durabilityOf(kv).reachable,
     status: async () =>
       await gatewayStatus({
         config,
@@ -303,6 +308,12 @@ async function compose(
     asRepair(() => maintenance.start());
     return () => maintenance.stop();
   });
+  if (peers) {
+    await leadership.whileHeld(async () => {
+      log.info('this process does the background work');
+      return async () => log.info('this process does the background work no longer');
+    });
+  }
   closers.push(() => leadership.release());
   const unwatch = watchProviders(providers, log);
   closers.push(async () => unwatch());
@@ -322,14 +333,30 @@ async function compose(
       ready = false;
       log.info('draining');
       if (!(await server.drain(drainMs))) log.warn('requests under way were cut at the deadline');
-      await closeAll();
+      await closeAll().catch((error: unknown) => {
+        if (durabilityOf(kv).reachable) throw error;
+        log.warn({ error }, 'closed without the metadata store: the others find out by themselves');
+      });
       log.info('stopped');
     },
   };
 }
 
+/** What fails while the store is away fails every second: that it is away is said once. */
+function unlessAway(kv: KeyValueStore, tell: (error: unknown) => void): (error: unknown) => void {
+  return (error) => {
+    if (durabilityOf(kv).reachable) tell(error);
+  };
+}
+
 function tellDurability(log: Logger, kv: KeyValueStore): void {
+  let awaySince: number | undefined;
   const tell = ({ state, reasons, reachable }: StoreDurability): void => {
+    if (reachable && awaySince !== undefined) {
+      const seconds = Math.round((performance.now() - awaySince) / 1000);
+      log.warn({ seconds }, 'the metadata store can be reached again');
+    }
+    awaySince = reachable ? undefined : (awaySince ?? performance.now());
     if (!reachable) log.warn('the metadata store cannot be reached');
     if (state === 'weak') {
       log.warn({ reasons }, 'the metadata store may lose acknowledged writes: durability=weak');
@@ -350,6 +377,7 @@ function summaryOf(
 ): Summary {
   return {
     version,
+    processes: config.workers,
     ...urls,
     region: config.region,
     data: config.data,

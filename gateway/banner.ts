@@ -1,6 +1,8 @@
 /** What a start prints for the operator. */
 export interface Summary {
   readonly version: string;
+  /** That share the port. */
+  readonly processes: number;
   /** URL that clients use. */
   readonly endpoint: string;
   readonly adminUrl: string;
@@ -25,7 +27,7 @@ export function banner(summary: Summary): string {
       ? `Access key  ${accessKey}${summary.credentialsFile === undefined ? ' (from the environment)' : `\nSecret key  in ${summary.credentialsFile}`}`
       : `Access key  ${accessKey}\nSecret key  ${summary.newSecretKey}\n            shown this once, kept in ${summary.credentialsFile}`;
   return `
-Shardway ${summary.version} serves S3 at ${endpoint}
+Shardway ${summary.version} serves S3 at ${endpoint}${summary.processes === 1 ? '' : ` in ${summary.processes} processes`}
 ${summary.networkUrl === undefined ? '' : `Network     ${summary.networkUrl} (providers and HyperNodes register here)\n`}Admin       ${summary.adminUrl} (healthz, readyz, metrics)
 Data        ${summary.data}, profile ${summary.profile}
 ${keys}

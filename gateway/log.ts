@@ -4,12 +4,15 @@ import type { LogLevel } from './config.ts';
 
 export type { Logger };
 
-/** Structured JSON lines on standard error; standard output belongs to what the operator asked for. */
-export function createLog(level: LogLevel): Logger {
+/**
+ * Structured JSON lines on standard error; standard output belongs to what the operator asked for.
+ * @param worker process id, where several processes share the output
+ */
+export function createLog(level: LogLevel, worker?: number): Logger {
   return pino(
     {
       level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: pino.stdSerializers.err, error: errorText },

@@ -80,7 +80,7 @@ async function serveCommand(flags: Flags): Promise<number> {
 async function serveAlone(config: Config): Promise<number> {
   let gateway = await startGateway(config, version());
   process.stdout.write(banner(gateway.summary));
-  const asked = signalled();
+  const asked = signalled('SIGINT', 'SIGTERM', 'SIGHUP');
   while ((await Promise.race([asked, gateway.lost])) === undefined) {
     process.stderr.write('This gateway was taken for dead, as after a long standstill: it starts anew\n');
     const stopped = gateway.stop(LOST_DRAIN_MS).then(() => true);
@@ -97,7 +97,7 @@ async function serveAlone(config: Config): Promise<number> {
 async function serveByWorkers(config: Config): Promise<number> {
   const workers = await startWorkers(config);
   if ('exitCode' in workers) return workers.exitCode;
-  const asked = signalled();
+  const asked = signalled('SIGINT', 'SIGTERM');
   process.stdout.write(banner(workers.summary));
   let replacing: Promise<void> = Promise.resolve();
   process.on('SIGHUP', () => {
@@ -109,9 +109,9 @@ async function serveByWorkers(config: Config): Promise<number> {
   return EXIT.ok;
 }
 
-async function signalled(): Promise<'asked'> {
+async function signalled(...signals: NodeJS.Signals[]): Promise<'asked'> {
   return await new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve('asked'));
+    for (const signal of signals) process.once(signal, () => resolve('asked'));
   });
 }
 

@@ -11,6 +11,7 @@ import type { Config } from './config.ts';
 import { keyFilePath } from './engine/keyFile.ts';
 import { openKeyring } from './engine/keyring.ts';
 import type { Keyring } from './engine/keyring.ts';
+import { isShared } from './providers.ts';
 
 const KEYS_NOTE = 'keys.first';
 const OWNER_NOTE = 'account.owner';
@@ -23,6 +24,11 @@ const remedyOf = ({ metadata }: Config): string =>
   metadata === 'lmdb'
     ? 'restore it from its backup'
     : 'copy account.json, keys and root-credentials.json from the first gateway’s data folder';
+
+/** Another gateway has used the shared store before. */
+export async function isJoining(config: Config, catalog: ChunkCatalog): Promise<boolean> {
+  return isShared(config) && (await catalog.getNote(OWNER_NOTE)) !== undefined;
+}
 
 /** Buckets belong to their owner: under another one, as after the loss of its file, no key could reach them. @throws ConfigError */
 export async function checkOwner(config: Config, catalog: ChunkCatalog, { owner }: Account): Promise<void> {

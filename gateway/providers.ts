@@ -48,12 +48,13 @@ export async function openRegistry(
 ): Promise<{ providers: ProviderRegistry; warnings: readonly string[] }> {
   const note = await catalog.getNote(PROVIDERS_NOTE);
   const known = note === undefined ? [] : (JSON.parse(note) as KnownProvider[]);
-  const isUnlisted = config.providers === undefined && isShared(config) && known.length > 0;
+  const entries = await orConfigError(() => providerEntries(config));
+  const mustKnow = isShared(config) && known.length > 0 && entries.length > 0;
   // Asked before any is made: where another machine has the same paths, folders would be made under the identities of its.
-  if (isUnlisted && (await ownFolders(config)).length === 0) throw mustBeGiven(config, known);
+  if (mustKnow && entries.every(isMissing)) throw otherProviders(config, known);
   const providers = await orConfigError(async () =>
     openProviders({
-      entries: await providerEntries(config),
+      entries,
       known,
       clock: systemClock,
       onOutcome: hooks.onOutcome,
@@ -68,9 +69,9 @@ export async function openRegistry(
         ),
     }),
   );
-  if (isUnlisted && known.every(({ id }) => providers.get(id) === undefined)) {
+  if (mustKnow && known.every(({ id }) => providers.get(id) === undefined)) {
     await providers.close();
-    throw mustBeGiven(config, known);
+    throw otherProviders(config, known);
   }
   const identities = JSON.stringify(providers.identities());
   if (identities !== note) await catalog.setNote(PROVIDERS_NOTE, identities);
@@ -88,10 +89,19 @@ export async function openRegistry(
   return { providers, warnings };
 }
 
-function mustBeGiven({ data }: Config, known: readonly KnownProvider[]): Error {
+const isMissing = ({ bucket, endpoint }: ProviderEntry): boolean =>
+  bucket === undefined && !existsSync(endpoint);
+
+/** What this gateway wrote no other one could read. */
+function otherProviders(config: Config, known: readonly KnownProvider[]): Error {
+  const why =
+    config.providers === undefined
+      ? `must be given: without a list this gateway would write to folders of its own below ${config.data}, and`
+      : 'names none of them:';
+  const theirs = namesOf(known.map(({ endpoint }) => endpoint));
   return settingError(
     'providers',
-    `must be given: the shared store's providers are ${namesOf(known.map(({ endpoint }) => endpoint))}, and without a list this gateway would write where no other one can read, to folders of its own below ${data}. Give every gateway the same list`,
+    `${why} the shared store's providers are ${theirs}. Give every gateway the same list; new providers are added to it`,
   );
 }
 

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { say } from './progress.ts';
 
 /** Writes results by name of the file: text as it is, everything else as JSON. */
 export async function writeResults(folder: string, files: Readonly<Record<string, unknown>>): Promise<void> {
@@ -8,4 +9,5 @@ export async function writeResults(folder: string, files: Readonly<Record<string
     const text = typeof content === 'string' ? content : `${JSON.stringify(content, undefined, 2)}\n`;
     await writeFile(join(folder, name), text);
   }
+  say(`written to ${folder}: ${Object.keys(files).join(', ')}`);
 }

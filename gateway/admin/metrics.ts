@@ -52,6 +52,8 @@ export interface Gauges {
 
 interface GaugeSpec {
   readonly name: string;
+  /** Counted elsewhere, and only grows. */
+  readonly isCounter?: boolean;
   readonly help: string;
   readonly labelNames?: readonly string[];
   /** Values with their labels, read when metrics are asked for. */
@@ -95,7 +97,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
     registers,
   });
-  for (const spec of gaugeSpecs(gauges)) registry.registerMetric(gaugeOf(spec));
+  for (const spec of gaugeSpecs(gauges)) registry.registerMetric(metricOf(spec));
   return {
     registry,
     onRequest(sample) {
@@ -111,6 +113,25 @@ export function createMetrics(gauges: Gauges): Metrics {
       );
     },
   };
+}
+
+function metricOf(spec: GaugeSpec): Gauge | Counter {
+  return spec.isCounter === true ? counterOf(spec) : gaugeOf(spec);
+}
+
+function counterOf(spec: GaugeSpec): Counter {
+  const { name, help, labelNames = [] } = spec;
+  return new Counter({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [],
+    async collect() {
+      const counts = await spec.values().catch(() => []);
+      this.reset();
+      for (const [count, labels = {}] of counts) this.inc(labels, count);
+    },
+  });
 }
 
 function gaugeOf(spec: GaugeSpec): Gauge {
@@ -208,6 +229,7 @@ function admissionSpecs(gauges: Gauges): GaugeSpec[] {
     })),
     {
       name: 'shardway_admission_refused_total',
+      isCounter: true,
       help: 'Requests turned away with 503 SlowDown',
       labelNames: ['class', 'reason'],
       values: async () =>

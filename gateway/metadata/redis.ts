@@ -11,7 +11,8 @@ import { RedisCommits } from './redisCommits.ts';
 import { RedisDurability } from './redisDurability.ts';
 import { openFormat } from './redisFormat.ts';
 import type { RedisFormat } from './redisFormat.ts';
-import { RedisLink } from './redisLink.ts';
+import { RedisLink, SentCommand } from './redisLink.ts';
+import { RedisPartition } from './redisPartition.ts';
 import { RedisReads } from './redisReads.ts';
 import { ReplicaAcks } from './redisReplicas.ts';
 import { MetadataError } from './types.ts';
@@ -55,6 +56,7 @@ export async function openRedisStore(spec: string, options: RedisStoreOptions = 
     writeCalls: new RedisCalls(writing, patienceMs),
   };
   try {
+    for (const calls of [links.writeCalls, links.readCalls]) await selectDatabase(calls, address);
     const format = await openFormat(links.writeCalls, address);
     await durability.first(patienceMs);
     assertDurable(durability.state, address);
@@ -152,6 +154,13 @@ function assertDurable({ state, reasons, reachable }: StoreDurability, { durabil
     'Unavailable',
     `the metadata store would lose acknowledged writes: ${reasons.join('; ')}. Or accept that with durability=weak in the address`,
   );
+}
+
+/** The client goes on in database 0 where the server refuses another. @throws MetadataError */
+async function selectDatabase(calls: RedisCalls, { mode, database, prefix }: RedisAddress): Promise<void> {
+  if (mode === 'cluster' || database === 0) return;
+  const command = (): SentCommand => new SentCommand('select', [String(database)]);
+  await calls.run(new RedisPartition(prefix, 0), { command, kind: 'read' });
 }
 
 function named(error: unknown, address: RedisAddress): unknown {

@@ -5,7 +5,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { failureOf, isHopeless, toMetadataError } from './redisErrors.ts';
+import { failureOf, isHopeless, toMetadataError, troubleText } from './redisErrors.ts';
 import type { Failure } from './redisErrors.ts';
 import { SentCommand } from './redisLink.ts';
 import type { RedisLink } from './redisLink.ts';
@@ -89,7 +89,7 @@ export class RedisCalls {
     const { trouble } = this.#link;
     const detailed =
       failure.code === '' && failure.executed === 'no' && trouble !== ''
-        ? { ...failure, message: `the metadata store cannot be reached: ${trouble}` }
+        ? { ...failure, message: troubleText(trouble) }
         : failure;
     return toMetadataError(detailed, kind === 'commit');
   }

@@ -74,6 +74,13 @@ export function replyFailure(text: string): Failure {
   return { ...certain, kind: code === 'WRONGTYPE' ? 'Corrupt' : 'Unavailable', executed: 'perhaps' };
 }
 
+/** Why no connection could be made, in words. */
+export function troubleText(connectionError: string): string {
+  return /^(NOAUTH|WRONGPASS|ERR (AUTH|invalid password))/.test(connectionError)
+    ? `the metadata store refuses the user or the password (in its address, or in SHARDWAY_METADATA_PASSWORD): ${connectionError}`
+    : `the metadata store cannot be reached: ${connectionError}`;
+}
+
 /** Why connecting failed, when trying again will not help. */
 export function isHopeless(connectionError: string): boolean {
   return /^(NOAUTH|WRONGPASS|NOPERM|ERR (AUTH|invalid password|DB index))|self-signed|certificate|SSL routines/.test(

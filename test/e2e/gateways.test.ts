@@ -264,3 +264,26 @@ test.skipIf(MISSING)(
     s3.destroy();
   },
 );
+
+test.skipIf(MISSING)(
+  'while Redis is away a gateway says that it is not ready, and ends in order',
+  async () => {
+    const [one, two] = servers as [Server, Server];
+    const ready = async ({ adminUrl }: Server): Promise<number> =>
+      (await fetch(new URL('/readyz', adminUrl))).status;
+    expect(await ready(one)).toBe(200);
+    await redis.kill();
+    await until('the loss', async () => (await ready(one)) === 503 && (await ready(two)) === 503);
+    expect(await one.admin('GET', '/v1/status')).toMatchObject({
+      writable: false,
+      metadataDurability: { reachable: false },
+      providers: expect.any(Array) as unknown[],
+    });
+    expect((await fetch(new URL('/metrics', one.adminUrl))).status).toBe(200);
+    servers = [one];
+    await two.stop();
+    await redis.restart();
+    await until('the way back', async () => (await ready(one)) === 200);
+    expect(one.log()).toContain('the metadata store can be reached again');
+  },
+);

@@ -68,6 +68,30 @@ test('a first start that cannot serve makes no key, so that the one that can sho
   }
 });
 
+test('a gateway that joins others makes no account and no key of its own', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'shardway-joining-'));
+  const listens = { listen: '127.0.0.1:0', adminListen: '127.0.0.1:0', networkListen: 'off' };
+  const config = readConfig({ ...listens, data: folder, metadata: 'redis://127.0.0.1:1' }, {});
+  try {
+    await expect(openAccount(config, true)).rejects.toThrow(
+      /account\.json is missing, .* copy account\.json/,
+    );
+    expect(await readdir(folder)).toEqual([]);
+    await openAccount(config);
+    await rm(join(folder, 'root-credentials.json'));
+    await expect(openAccount(config, true)).rejects.toThrow(/root-credentials\.json is missing, and other/);
+    expect(await readdir(folder)).toEqual(['account.json']);
+    const root = { rootAccessKey: 'AKIAEXAMPLE', rootSecretKey: 'a-secret-that-is-long-enough' };
+    const given = readConfig(
+      { ...listens, data: folder, metadata: 'redis://127.0.0.1:1' },
+      { SHARDWAY_ROOT_ACCESS_KEY: root.rootAccessKey, SHARDWAY_ROOT_SECRET_KEY: root.rootSecretKey },
+    );
+    expect((await openAccount(given, true)).root.accessKey).toBe(root.rootAccessKey);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 test('of two first starts at a time, one makes the account and both have it', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'shardway-first-'));
   const free = { listen: '127.0.0.1:0', adminListen: '127.0.0.1:0', networkListen: 'off' };

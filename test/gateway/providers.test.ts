@@ -68,13 +68,31 @@ describe('providers of a start', () => {
     expect((await start(shared)).endpoints).toEqual(first.endpoints);
     const other = { ...shared, SHARDWAY_DATA: join(data, 'other') };
     await expect(start(other)).rejects.toThrow(
-      /^SHARDWAY_PROVIDERS \(--providers\) must be given: the shared store's providers are .*providers\/1, /,
+      /^SHARDWAY_PROVIDERS \(--providers\) must be given: .*, and the shared store's providers are .*providers\/1, /,
     );
     await expect(start(other)).rejects.toBeInstanceOf(ConfigError);
     expect(await readdir(data)).toEqual(['providers']);
     const listed = await start({ ...other, SHARDWAY_PROVIDERS: first.endpoints.join() });
     expect(listed).toEqual({ endpoints: first.endpoints, warnings: [] });
     expect((await start(shared)).endpoints).toEqual(first.endpoints);
+  });
+
+  test('nor to listed ones of which the store knows none', async () => {
+    const shared = { SHARDWAY_METADATA: 'redis://127.0.0.1:1' };
+    const first = await start(shared);
+    const mistyped = first.endpoints.map((endpoint) => endpoint.replace('providers', 'praviders')).join();
+    await expect(start({ ...shared, SHARDWAY_PROVIDERS: mistyped })).rejects.toThrow(
+      /^SHARDWAY_PROVIDERS \(--providers\) names none of them: the shared store's providers are /,
+    );
+    expect(await readdir(data)).toEqual(['providers']);
+    // Those of another store.
+    await start({ SHARDWAY_DATA: join(data, 'other') });
+    await catalog.setNote('providers.known', JSON.stringify([{ endpoint: '/else', id: 'a'.repeat(32) }]));
+    const others = [1, 2, 3, 4, 5, 6].map((name) => join(data, 'other/providers', `${name}`)).join();
+    await expect(start({ ...shared, SHARDWAY_PROVIDERS: others })).rejects.toThrow(/names none of them/);
+    await start({ SHARDWAY_PROVIDERS: first.endpoints.join() });
+    const widened = await start({ ...shared, SHARDWAY_PROVIDERS: `${mistyped},${first.endpoints[0]}` });
+    expect(widened.endpoints).toHaveLength(7);
   });
 
   test('nor where its folders have the paths of the first one’s, on another machine', async () => {
@@ -92,7 +110,9 @@ describe('providers of a start', () => {
     await start({ SHARDWAY_DATA: join(data, 'other') });
     await catalog.setNote('providers.known', JSON.stringify([{ endpoint: '/else', id: 'a'.repeat(32) }]));
     const other = { ...shared, SHARDWAY_DATA: join(data, 'other') };
-    await expect(start(other)).rejects.toThrow(/must be given: the shared store's providers are \/else, /);
+    await expect(start(other)).rejects.toThrow(
+      /must be given: .* the shared store's providers are \/else\. /,
+    );
   });
 
   test('a list that cannot be used names the setting', async () => {

@@ -113,6 +113,25 @@ describe.skipIf(absent('redis-server'))('redis and durability', () => {
     expect(told[0]?.reasons.join()).toContain('appendfsync is everysec');
   });
 
+  test('a database that the server refuses is refused, and nothing lands in another', async () => {
+    const server = await start();
+    await expect(open(`${server.url}/9999`)).rejects.toMatchObject({
+      kind: 'Unavailable',
+      message: expect.stringContaining('DB index is out of range') as string,
+    });
+    await server.command('acl', 'setuser', 'gateway', 'on', '>s3cret', '~*', '+@all', '-select');
+    await expect(open(`redis://gateway:s3cret@127.0.0.1:${server.port}/3`)).rejects.toMatchObject({
+      message: expect.stringContaining('NOPERM') as string,
+    });
+    await expect(open(`redis://gateway:wrong@127.0.0.1:${server.port}/3`)).rejects.toMatchObject({
+      message: expect.stringContaining('refuses the user or the password') as string,
+    });
+    expect(await server.command('info', 'keyspace')).not.toContain('db0');
+    await open(`${server.url}/3`);
+    expect(await server.command('info', 'keyspace')).toMatch(/db3:keys=/);
+    expect(await server.command('info', 'keyspace')).not.toContain('db0');
+  });
+
   test('a server that goes is noticed at once, however seldom it is asked', async () => {
     const server = await start();
     const store = await open(server.url, { checkEveryMs: 3_600_000 });
