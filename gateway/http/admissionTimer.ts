@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Admission, Load } from './admission.ts';
 import type { HeldAnswers } from './heldAnswers.ts';
@@ -11,16 +12,16 @@ const LOOK_EVERY_MS = 250;
 export class AdmissionTimer {
   readonly #admission: Admission;
   readonly #held: HeldAnswers;
-  readonly #residentMax: number;
+  readonly #memoryMax: number;
   #timer: NodeJS.Timeout | undefined;
   #lookedAt = 0;
   #utilization = performance.eventLoopUtilization();
 
-  /** @param residentMax bytes that the process may take */
-  constructor(admission: Admission, held: HeldAnswers, residentMax: number) {
+  /** @param memoryMax bytes that the process may take, but for files mapped into it */
+  constructor(admission: Admission, held: HeldAnswers, memoryMax: number) {
     this.#admission = admission;
     this.#held = held;
-    this.#residentMax = residentMax;
+    this.#memoryMax = memoryMax;
   }
 
   /** To be called when a request has come. */
@@ -44,7 +45,21 @@ export class AdmissionTimer {
     this.#utilization = performance.eventLoopUtilization();
     return {
       busy: performance.eventLoopUtilization(this.#utilization, before).utilization,
-      memory: process.memoryUsage.rss() / this.#residentMax,
+      memory: ownMemory() / this.#memoryMax,
     };
   }
+}
+
+/**
+ * Bytes of resident memory that are the process's alone. Pages of the metadata store's file, gigabytes of a large one, are the system's to take back
+ * whenever it likes; where it does not tell them apart (Linux does), they count.
+ */
+export function ownMemory(): number {
+  try {
+    const [, kib] = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
+    if (kib !== undefined) return Number(kib) * 1024;
+  } catch {
+    // Another system.
+  }
+  return process.memoryUsage.rss();
 }

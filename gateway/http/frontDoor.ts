@@ -18,8 +18,8 @@ export interface FrontDoorOptions {
   readonly transfersMax: number;
   readonly failedPerSecondMax: number;
   readonly smallBodyBytes: number;
-  /** Bytes that the process may take. */
-  readonly residentMax: number;
+  /** Bytes that the process may take, but for files mapped into it. */
+  readonly memoryMax: number;
   /** Of virtual-host style requests. */
   readonly domain: string | undefined;
   /** No further request may be under way at all. */
@@ -60,7 +60,7 @@ export class FrontDoor {
       failedPerSecondMax: options.failedPerSecondMax,
       full: () => options.full(),
     });
-    this.#timer = new AdmissionTimer(this.#admission, this.#held, options.residentMax);
+    this.#timer = new AdmissionTimer(this.#admission, this.#held, options.memoryMax);
   }
 
   figures(): AdmissionFigures {

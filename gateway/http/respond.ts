@@ -3,9 +3,9 @@ import type { S3Response } from '../s3/types.ts';
 
 /**
  * Bytes that may wait for a connection before more is fetched: what is there in the same moment, as a stripe is, goes out in one call. Among many, of
- * which some may be slow, only as much as needs no second thought.
+ * which some may be slow, a quarter of that: the memory for responses would allow some fifty of them to hold as much each.
  */
-const AHEAD_BYTES = { few: 1024 * 1024, many: 64 * 1024 } as const;
+const AHEAD_BYTES = { few: 1024 * 1024, many: 256 * 1024 } as const;
 /** Bodies under way that are many. */
 const MANY = 32;
 let underWay = 0;
