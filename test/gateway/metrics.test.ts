@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { createMetrics } from '../../gateway/admin/metrics.ts';
 import type { Gauges } from '../../gateway/admin/metrics.ts';
@@ -51,4 +52,17 @@ test('while the metadata store is away, what it would have said is left out and 
     ]),
   );
   expect(away.join('\n')).not.toMatch(/awaiting|durability|network_era/);
+});
+
+test('docs/metrics.md has a row for each metric', async () => {
+  const text = await readFile(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
+  const { registry } = createMetrics(gauges);
+  const rows = registry
+    .getMetricsAsArray()
+    .filter(({ name }) => name.startsWith('shardway_'))
+    .map(({ name, help }) => `${name}: ${help}`);
+  const documented = [...text.matchAll(/^\| `(\w+)` \| \w+ \| [^|]*\| ([^|]+) \|$/gm)].map(
+    ([, name, help]) => `${name}: ${help}`,
+  );
+  expect(new Set(documented)).toEqual(new Set(rows));
 });
