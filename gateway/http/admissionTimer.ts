@@ -1,12 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Admission, Load } from './admission.ts';
 import type { HeldAnswers } from './heldAnswers.ts';
+import { collectGarbage, ownMemory } from './memory.ts';
 
 /** Ms. Requests wait for 5 ms at least, so that a finer one would serve nothing. */
 const TICK_MS = 5;
 /** Ms. Between two looks at the process. */
 const LOOK_EVERY_MS = 250;
+/** Part of the bound at which garbage is collected without waiting for the collector, and ms between two such times. */
+const COLLECT_AT = 0.88;
+const COLLECT_EVERY_MS = 5_000;
 
 /** Drives an Admission by real time while it has something to do, and tells it of the process. */
 export class AdmissionTimer {
@@ -15,9 +18,10 @@ export class AdmissionTimer {
   readonly #memoryMax: number;
   #timer: NodeJS.Timeout | undefined;
   #lookedAt = 0;
+  #collectedAt = -Infinity;
   #utilization = performance.eventLoopUtilization();
 
-  /** @param memoryMax bytes that the process may take, but for files mapped into it */
+  /** @param memoryMax bytes that the process may take, as `ownMemory` counts them */
   constructor(admission: Admission, held: HeldAnswers, memoryMax: number) {
     this.#admission = admission;
     this.#held = held;
@@ -43,23 +47,11 @@ export class AdmissionTimer {
     this.#lookedAt = now;
     const before = this.#utilization;
     this.#utilization = performance.eventLoopUtilization();
-    return {
-      busy: performance.eventLoopUtilization(this.#utilization, before).utilization,
-      memory: ownMemory() / this.#memoryMax,
-    };
+    const memory = ownMemory() / this.#memoryMax;
+    if (memory >= COLLECT_AT && now - this.#collectedAt >= COLLECT_EVERY_MS) {
+      this.#collectedAt = now;
+      void collectGarbage();
+    }
+    return { busy: performance.eventLoopUtilization(this.#utilization, before).utilization, memory };
   }
-}
-
-/**
- * Bytes of resident memory that are the process's alone. Pages of the metadata store's file, gigabytes of a large one, are the system's to take back
- * whenever it likes; where it does not tell them apart (Linux does), they count.
- */
-export function ownMemory(): number {
-  try {
-    const [, kib] = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? [];
-    if (kib !== undefined) return Number(kib) * 1024;
-  } catch {
-    // Another system.
-  }
-  return process.memoryUsage.rss();
 }

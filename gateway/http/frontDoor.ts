@@ -18,7 +18,7 @@ export interface FrontDoorOptions {
   readonly transfersMax: number;
   readonly failedPerSecondMax: number;
   readonly smallBodyBytes: number;
-  /** Bytes that the process may take, but for files mapped into it. */
+  /** Bytes that the process may take, as `ownMemory` counts them. */
   readonly memoryMax: number;
   /** Of virtual-host style requests. */
   readonly domain: string | undefined;

@@ -46,10 +46,10 @@ export interface HttpServer {
   admission(): AdmissionFigures;
 }
 
-/** Bytes that the process takes beside the bodies under way: JavaScript's heap, stripes, caches. With 192 MiB of uploads and the program's own 64: 512 MiB. */
-const BASE_MEMORY = 256 * 1024 * 1024;
+/** Bytes that the process takes beside the bodies under way: JavaScript's heap, stripes, caches. code, metadata's pages. With 192 MiB of uploads: 512 MiB. */
+const BASE_MEMORY = 320 * 1024 * 1024;
 /** Least bound: with little memory for uploads, as of one worker among many, the rest still takes what it takes. */
-const MEMORY_MIN = 448 * 1024 * 1024;
+const MEMORY_MIN = 512 * 1024 * 1024;
 /** Connections that the kernel keeps until they are accepted; Node's 511 makes a crowd of clients wait for retransmissions, seconds. */
 const BACKLOG = 4096;
 /** Ms. How often connections that have become idle are closed while draining. */

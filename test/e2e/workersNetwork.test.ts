@@ -1,7 +1,6 @@
 /** Workers and registered providers: one worker runs the network service, all know whom it has let in. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { expect, test } from 'vitest';
 import { honestProviders, startNetwork } from '../support/network/network.ts';
@@ -18,9 +17,15 @@ test('every worker writes to registered providers, and another takes the network
   const { server } = network;
   const s3 = freshClientOf(network.server, network.server);
   try {
-    // A worker knows of a provider a second after it was let in, and uses it when it has answered.
-    await sleep(3_000);
     await s3.send(new CreateBucketCommand({ Bucket: 'network' }));
+    // A worker knows of a provider a second after it was let in, and uses it when it has answered.
+    const writable = async (): Promise<boolean> => {
+      const probes = Array.from({ length: 24 }, async (_, key) => {
+        await s3.send(new PutObjectCommand({ Bucket: 'network', Key: `probe/${key}`, Body: 'probe' }));
+      });
+      return (await Promise.allSettled(probes)).every(({ status }) => status === 'fulfilled');
+    };
+    await network.until('that every worker writes', writable, (all) => all, 60);
     const write = async (round: string): Promise<void> => {
       for (let key = 0; key < 20; key++) {
         await s3.send(
@@ -50,7 +55,7 @@ test('every worker writes to registered providers, and another takes the network
       (answered) => answered,
       30,
     );
-    await sleep(3_000);
+    await network.until('that every worker writes again', writable, (all) => all, 60);
     await write('after');
     for (const round of ['before', 'after']) {
       for (let key = 0; key < 20; key++) {
