@@ -7,9 +7,9 @@ import { collectGarbage, ownMemory } from './memory.ts';
 const TICK_MS = 5;
 /** Ms. Between two looks at the process. */
 const LOOK_EVERY_MS = 250;
-/** Part of the bound at which garbage is collected without waiting for the collector, and ms between two such times. */
+/** Part of the bound at which garbage is collected without waiting for the collector, and ms between two such times: V8 compiles much anew afterwards. */
 const COLLECT_AT = 0.94;
-const COLLECT_EVERY_MS = 20_000;
+const COLLECT_EVERY_MS = 60_000;
 
 /** Drives an Admission by real time while it has something to do, and tells it of the process. */
 export class AdmissionTimer {
