@@ -79,8 +79,9 @@ async function serveCommand(flags: Flags): Promise<number> {
 
 async function serveAlone(config: Config): Promise<number> {
   let gateway = await startGateway(config, version());
-  process.stdout.write(banner(gateway.summary));
+  // Before the banner: whoever waits for that may send a signal at once.
   const asked = signalled('SIGINT', 'SIGTERM', 'SIGHUP');
+  process.stdout.write(banner(gateway.summary));
   while ((await Promise.race([asked, gateway.lost])) === undefined) {
     process.stderr.write('This gateway was taken for dead, as after a long standstill: it starts anew\n');
     const stopped = gateway.stop(LOST_DRAIN_MS).then(() => true);
@@ -98,11 +99,11 @@ async function serveByWorkers(config: Config): Promise<number> {
   const workers = await startWorkers(config);
   if ('exitCode' in workers) return workers.exitCode;
   const asked = signalled('SIGINT', 'SIGTERM');
-  process.stdout.write(banner(workers.summary));
   let replacing: Promise<void> = Promise.resolve();
   process.on('SIGHUP', () => {
     replacing = replacing.then(() => workers.replace(DRAIN_MS));
   });
+  process.stdout.write(banner(workers.summary));
   await asked;
   endAtNextSignal();
   await workers.stop(DRAIN_MS);

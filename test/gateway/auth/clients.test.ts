@@ -181,6 +181,19 @@ describe('presigned requests', () => {
   });
 });
 
+test('a query parameter named like a property of every object is signed as any other', async () => {
+  const query = Object.fromEntries([
+    ['__proto__', 'a'],
+    ['constructor', 'b'],
+  ]);
+  const headers = { ...base.headers, 'x-amz-date': '20130524T000000Z' };
+  const head = naiveHeaderSignature({ ...base, query, headers }, Object.keys(headers).sort());
+  expect(head.rawQuery).toContain('__proto__=a');
+  expect((await refusal(head)).kind).toBe('accepted');
+  const changed = { ...head, rawQuery: head.rawQuery.replace('__proto__=a', '__proto__=x') };
+  expect((await refusal(changed)).kind).toBe('SignatureDoesNotMatch');
+});
+
 const text = fc.string({ unit: 'grapheme', maxLength: 12 });
 const headerText = fc.string({
   unit: fc.constantFrom('a', 'B', '1', ' ', '\t', '/', ';', ',', 'é', '€'),
@@ -191,7 +204,8 @@ const requests = fc.record({
   method: fc.constantFrom('GET', 'PUT', 'POST', 'DELETE', 'HEAD'),
   path: fc.array(text, { maxLength: 4 }).map((segments) => `/b/${segments.map(escape).join('/')}`),
   query: fc.dictionary(
-    text.filter((name) => !/^(?:X-Amz-|AWSAccessKeyId$|Signature$)/.test(name)),
+    // The SDK loses a parameter named __proto__ on the way to its signature.
+    text.filter((name) => !/^(?:X-Amz-|(?:AWSAccessKeyId|Signature|__proto__)$)/.test(name)),
     text,
     {
       maxKeys: 4,
