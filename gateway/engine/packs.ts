@@ -13,7 +13,7 @@ import type { Put } from './recorded.ts';
 import { EngineError } from './types.ts';
 
 /** Chunks of one partition that are filled side by side: the disks work while the next one is coded. */
-const FLUSHES_MAX = 2;
+const FLUSHES_MAX = 1;
 /** Bytes and bodies of a pack. Its references are read as a whole when it has lost some of them. */
 const PACK_BYTES_MAX = 4 * 1024 * 1024;
 const PACK_BODIES_MAX = 512;
