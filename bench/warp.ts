@@ -9,7 +9,7 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { machine, machineLine } from './machine.ts';
+import { fileSystemOf, machine, machineLine } from './machine.ts';
 import { countOf } from './s3/options.ts';
 import { runCommand, say } from './s3/progress.ts';
 import { peerSide, startOurs } from './s3/side.ts';
@@ -90,7 +90,7 @@ async function main(options: WarpOptions): Promise<void> {
     const report = [
       '# warp',
       '',
-      `${machineLine}. warp ${version} shares the cores; ${options.duration} per load and side, medians of ${options.rounds} in turn.`,
+      `${machineLine}; data on ${fileSystemOf(options.dir)}. warp ${version} shares the cores; ${options.duration} per load and side, medians of ${options.rounds} in turn.`,
       ...sides.map(({ name, version, sync }) => `- ${name} ${version}: ${sync}`),
       '',
       ...warpTable(

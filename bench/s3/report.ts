@@ -1,4 +1,4 @@
-import { machineLine } from '../machine.ts';
+import { fileSystemOf, machineLine } from '../machine.ts';
 import type { Comparison, Ratio } from './comparison.ts';
 import { verdict } from './comparison.ts';
 import type { Figures, Result } from './measure.ts';
@@ -8,13 +8,13 @@ import type { Suite } from './suite.ts';
 
 /** What was run, on what, and what an answer promises. */
 export function heading(title: string, command: string, suite: Suite, options: BenchOptions): string[] {
-  const { rounds, seconds } = options;
+  const { rounds, seconds, dir } = options;
   return [
     `# ${title}`,
     '',
     `\`npm run ${command}${options.said === '' ? '' : ` -- ${options.said}`}\``,
     '',
-    `${machineLine}. The load generator, a process of its own, shares the cores.`,
+    `${machineLine}; data on ${fileSystemOf(dir)}. The load generator, a process of its own, shares the cores.`,
     `Medians of ${rounds} round${rounds === 1 ? '' : 's'}, in which the servers take turns, of ${seconds} s each; lists and deletes go once around.`,
     'Bodies are random and unsigned (UNSIGNED-PAYLOAD); what is read is hot in the page cache; every status and length is checked, contents in samples.',
     '',
