@@ -7,9 +7,14 @@ import { collectGarbage, ownMemory } from './memory.ts';
 const TICK_MS = 5;
 /** Ms. Between two looks at the process. */
 const LOOK_EVERY_MS = 250;
-/** Part of the bound at which garbage is collected without waiting for the collector, and ms between two such times: V8 compiles much anew afterwards. */
-const COLLECT_AT = 0.94;
-const COLLECT_EVERY_MS = 60_000;
+/**
+ * Part of the bound from which garbage is collected without waiting for the collector: at most every 2 s, and only once memory has risen by so much since the last time, or a
+ * minute after it. What stays after one collection, another would not find either, and each takes some 100 ms.
+ */
+const COLLECT_AT = 0.85;
+const COLLECT_RISE = 0.02;
+const COLLECT_EVERY_MS = 2_000;
+const COLLECT_ANYHOW_MS = 60_000;
 
 /** Drives an Admission by real time while it has something to do, and tells it of the process. */
 export class AdmissionTimer {
@@ -19,6 +24,8 @@ export class AdmissionTimer {
   #timer: NodeJS.Timeout | undefined;
   #lookedAt = 0;
   #collectedAt = -Infinity;
+  /** Part of the bound in use after the last collection, or least since. */
+  #memoryLeast = 0;
   #utilization = performance.eventLoopUtilization();
 
   /** @param memoryMax bytes that the process may take, as `ownMemory` counts them */
@@ -47,11 +54,22 @@ export class AdmissionTimer {
     this.#lookedAt = now;
     const before = this.#utilization;
     this.#utilization = performance.eventLoopUtilization();
-    const memory = ownMemory() / this.#memoryMax;
-    if (memory >= COLLECT_AT && now - this.#collectedAt >= COLLECT_EVERY_MS) {
+    const memory = this.#memory();
+    this.#memoryLeast = Math.min(this.#memoryLeast, memory);
+    if (this.#isWorthCollecting(memory, now - this.#collectedAt)) {
       this.#collectedAt = now;
-      void collectGarbage();
+      void collectGarbage().then(() => (this.#memoryLeast = this.#memory()));
     }
     return { busy: performance.eventLoopUtilization(this.#utilization, before).utilization, memory };
+  }
+
+  /** Part of the bound. */
+  #memory(): number {
+    return ownMemory() / this.#memoryMax;
+  }
+
+  #isWorthCollecting(memory: number, sinceMs: number): boolean {
+    if (memory < COLLECT_AT || sinceMs < COLLECT_EVERY_MS) return false;
+    return memory >= this.#memoryLeast + COLLECT_RISE || sinceMs >= COLLECT_ANYHOW_MS;
   }
 }

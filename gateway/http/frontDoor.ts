@@ -11,6 +11,7 @@ import { HeldAnswers } from './heldAnswers.ts';
 import { visitorOf } from './requestClass.ts';
 import { slowDown } from './slowDown.ts';
 import { Standings } from './standing.ts';
+import { Starts } from './starts.ts';
 import { isWhole, turnAway } from './turnAway.ts';
 
 export interface FrontDoorOptions {
@@ -48,6 +49,7 @@ export class FrontDoor {
   readonly #timer: AdmissionTimer;
   readonly #standings = new Standings();
   readonly #held = new HeldAnswers();
+  readonly #starts = new Starts();
   /** When the client of a connection may come back, by the last refusal. */
   readonly #backAt = new WeakMap<Duplex, number>();
 
@@ -79,13 +81,14 @@ export class FrontDoor {
     this.#admission.ask(
       visitorOf(request, target, this.#options),
       standing,
-      (ticket) => {
-        // It may have gone while it waited: nobody would hear of its end any more.
-        if (response.destroyed || request.socket.destroyed) {
-          ticket.leave(false);
-          over(false);
-        } else proceed({ ticket });
-      },
+      (ticket) =>
+        this.#starts.run(() => {
+          // It may have gone while it waited: nobody would hear of its end any more.
+          if (response.destroyed || request.socket.destroyed) {
+            ticket.leave(false);
+            over(false);
+          } else proceed({ ticket });
+        }),
       (refused) => this.#refuse(arrival, refused, proceed, over),
     );
   }
