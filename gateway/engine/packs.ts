@@ -12,7 +12,7 @@ import { recordChunks, WITH_MISSING_SHARDS } from './recorded.ts';
 import type { Put } from './recorded.ts';
 import { EngineError } from './types.ts';
 
-/** Chunks of one partition that are filled side by side: the disks work while the next one is coded. */
+/** Chunks of one partition that are written at a time. Of two, each would have half as many bodies, and their syncs are what small bodies wait for (decision 12). */
 const FLUSHES_MAX = 1;
 /** Bytes and bodies of a pack. Its references are read as a whole when it has lost some of them. */
 const PACK_BYTES_MAX = 4 * 1024 * 1024;
