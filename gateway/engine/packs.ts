@@ -1,6 +1,7 @@
 /**
- * Small bodies share a chunk. A body that comes while fewer than FLUSHES_MAX chunks are being written goes at once; those that come
- * meanwhile go together into the next chunk. Nobody waits for company, and the more there is to write, the more share one set of shards.
+ * Small bodies share a chunk. A body that comes while none of its partition is being written goes at once; those that come
+ * meanwhile go together into the next chunk. Nobody waits for company, and the more there is to write, the more share one set of shards. Of two
+ * chunks side by side each would have half as many bodies, and their syncs are what small bodies wait for (decision 12).
  */
 import type { ChunkId, ChunkWriter, WrittenChunk } from '#placement';
 import { chunkCodec, packReferenceCodec } from './codecs.ts';
@@ -12,8 +13,6 @@ import { recordChunks, WITH_MISSING_SHARDS } from './recorded.ts';
 import type { Put } from './recorded.ts';
 import { EngineError } from './types.ts';
 
-/** Chunks of one partition that are written at a time. Of two, each would have half as many bodies, and their syncs are what small bodies wait for (decision 12). */
-const FLUSHES_MAX = 1;
 /** Bytes and bodies of a pack. Its references are read as a whole when it has lost some of them. */
 const PACK_BYTES_MAX = 4 * 1024 * 1024;
 const PACK_BODIES_MAX = 512;
@@ -26,11 +25,6 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-interface Queue {
-  waiting: Waiting[];
-  flushes: number;
-}
-
 /** What the visible commit of a packed body takes besides its own entries. */
 export interface PackEntries {
   readonly checks: readonly Check[];
@@ -39,7 +33,8 @@ export interface PackEntries {
 
 export class Packs {
   readonly #parts: Parts;
-  readonly #queues = new Map<number, Queue>();
+  /** Bodies for the next chunk, of each partition that one is being written of. */
+  readonly #waiting = new Map<number, Waiting[]>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -51,34 +46,25 @@ export class Packs {
    */
   write(partition: number, bytes: Uint8Array): Promise<PackedBody> {
     return new Promise((resolve, reject) => {
-      let queue = this.#queues.get(partition);
-      if (!queue) this.#queues.set(partition, (queue = { waiting: [], flushes: 0 }));
-      queue.waiting.push({ bytes, resolve, reject });
-      this.#flushMore(partition, queue);
+      const body = { bytes, resolve, reject };
+      const waiting = this.#waiting.get(partition);
+      if (waiting) waiting.push(body);
+      else void this.#writeAll(partition, [body]);
     });
   }
 
-  #flushMore(partition: number, queue: Queue): void {
-    while (queue.flushes < FLUSHES_MAX && queue.waiting.length > 0) {
-      queue.flushes++;
-      void this.#flush(partition, queue).finally(() => {
-        queue.flushes--;
-        this.#flushMore(partition, queue);
-      });
-    }
-    if (queue.flushes === 0) this.#queues.delete(partition);
+  async #writeAll(partition: number, waiting: Waiting[]): Promise<void> {
+    this.#waiting.set(partition, waiting);
+    while (waiting.length > 0) await this.#writeNext(partition, waiting);
+    this.#waiting.delete(partition);
   }
 
-  async #flush(partition: number, queue: Queue): Promise<void> {
+  async #writeNext(partition: number, waiting: Waiting[]): Promise<void> {
     let bodies: Waiting[] = [];
     try {
       const id = await this.#parts.session.take(partition);
-      // Whoever came while the id was fetched goes along, and may have gone with the chunk before.
-      bodies = takeSome(queue);
-      if (bodies.length === 0) {
-        this.#parts.session.settle(id);
-        return;
-      }
+      // Whoever came while the id was fetched goes along.
+      bodies = takeSome(waiting);
       const pack = await this.#write(partition, id, bodies);
       let offset = 0;
       for (const { bytes, resolve } of bodies) {
@@ -86,7 +72,7 @@ export class Packs {
         offset += bytes.length;
       }
     } catch (error) {
-      const failed = bodies.length > 0 ? bodies : takeSome(queue);
+      const failed = bodies.length > 0 ? bodies : takeSome(waiting);
       for (const { reject } of failed) reject(error);
     }
   }
@@ -107,13 +93,13 @@ export class Packs {
   }
 }
 
-function takeSome(queue: Queue): Waiting[] {
+function takeSome(waiting: Waiting[]): Waiting[] {
   let bytes = 0;
-  const over = queue.waiting.findIndex((body, index) => {
+  const over = waiting.findIndex((body, index) => {
     bytes += body.bytes.length;
     return index >= PACK_BODIES_MAX || (index > 0 && bytes > PACK_BYTES_MAX);
   });
-  return queue.waiting.splice(0, over === -1 ? queue.waiting.length : over);
+  return waiting.splice(0, over === -1 ? waiting.length : over);
 }
 
 /**

@@ -46,7 +46,7 @@ export interface HttpServer {
   admission(): AdmissionFigures;
 }
 
-/** Bytes that the process takes beside the bodies under way: JavaScript's heap, stripes, caches. code, metadata's pages. With 192 MiB of uploads: 512 MiB. */
+/** Bytes that the process takes beside the bodies under way: JavaScript's heap, stripes, caches, code, metadata's pages. With 192 MiB of uploads: 512 MiB. */
 const BASE_MEMORY = 320 * 1024 * 1024;
 /** Least bound: with little memory for uploads, as of one worker among many, the rest still takes what it takes. */
 const MEMORY_MIN = 512 * 1024 * 1024;

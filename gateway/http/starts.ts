@@ -36,9 +36,8 @@ export class Starts {
   #nextTurn(): void {
     const began = this.#time.now();
     while (this.#waiting.length > 0 && this.#time.now() - began < TURN_MS) this.#waiting.shift()!();
-    this.#turnBegan = undefined;
-    if (this.#waiting.length === 0) return;
-    this.#turnBegan = began;
-    this.#time.later(() => this.#nextTurn());
+    const isOver = this.#waiting.length === 0;
+    this.#turnBegan = isOver ? undefined : began;
+    if (!isOver) this.#time.later(() => this.#nextTurn());
   }
 }
