@@ -19,6 +19,11 @@ import { startWorkers } from './workers.ts';
 
 /** Longest time that requests under way may take to finish after SIGTERM. */
 const DRAIN_MS = 30_000;
+/**
+ * Ms. One Ctrl-C, or one stop of a service, may come several times: from the terminal or the service manager, which tell the whole group, and from a
+ * parent that passes it on, as npm does.
+ */
+const SAME_SIGNAL_MS = 1_000;
 
 function version(): string {
   const text = readFileSync(
@@ -90,7 +95,6 @@ async function serveAlone(config: Config): Promise<number> {
     }
     gateway = await startGateway(config, version());
   }
-  endAtNextSignal();
   await gateway.stop(DRAIN_MS);
   return EXIT.ok;
 }
@@ -100,25 +104,39 @@ async function serveByWorkers(config: Config): Promise<number> {
   if ('exitCode' in workers) return workers.exitCode;
   const asked = signalled('SIGINT', 'SIGTERM');
   let replacing: Promise<void> = Promise.resolve();
-  process.on('SIGHUP', () => {
+  onSignal(['SIGHUP'], () => {
     replacing = replacing.then(() => workers.replace(DRAIN_MS));
   });
   process.stdout.write(banner(workers.summary));
   await asked;
-  endAtNextSignal();
   await workers.stop(DRAIN_MS);
   return EXIT.ok;
 }
 
-async function signalled(...signals: NodeJS.Signals[]): Promise<'asked'> {
-  return await new Promise((resolve) => {
-    for (const signal of signals) process.once(signal, () => resolve('asked'));
+/** Resolves at the first of the signals; the next ends the process at once. */
+function signalled(...signals: NodeJS.Signals[]): Promise<'asked'> {
+  const asked = Promise.withResolvers<'asked'>();
+  let isAsked = false;
+  onSignal(signals, () => {
+    if (isAsked) process.exit(EXIT.failed);
+    isAsked = true;
+    process.stderr.write('Finishing the requests under way; a second signal ends at once\n');
+    asked.resolve('asked');
   });
+  return asked.promise;
 }
 
-function endAtNextSignal(): void {
-  process.stderr.write('Finishing the requests under way; a second signal ends at once\n');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.failed));
+/** Listens to the end: without a listener, even for a moment, a signal ends the process. */
+function onSignal(signals: readonly NodeJS.Signals[], act: () => void): void {
+  let actedAt = -Infinity;
+  for (const signal of signals) {
+    process.on(signal, () => {
+      const now = performance.now();
+      if (now - actedAt < SAME_SIGNAL_MS) return;
+      actedAt = now;
+      act();
+    });
+  }
 }
 
 async function main(): Promise<number> {

@@ -85,6 +85,7 @@ export class AllPins extends Pins {
   #listed: ReadonlySet<Hex> | undefined;
   #round: Promise<unknown> = Promise.resolve();
   #next: Promise<void> | undefined;
+  #isOver = false;
 
   constructor(own: Pins, parts: OtherReaders) {
     super();
@@ -105,6 +106,11 @@ export class AllPins extends Pins {
     return this.#next;
   }
 
+  /** This process ends: others are waited for no more, and what they may still read stays for the next holder. */
+  giveUp(): void {
+    this.#isOver = true;
+  }
+
   override has(body: Hex): boolean {
     return !this.#listed || this.#listed.has(body) || this.#own.has(body);
   }
@@ -113,7 +119,7 @@ export class AllPins extends Pins {
     const epoch = await this.#raise();
     await this.#own.quiesce();
     const { clock, look, others } = this.#parts;
-    for (let waited = 0; waited < WAIT_MS; waited += LOOK_MS) {
+    for (let waited = 0; waited < WAIT_MS && !this.#isOver; waited += LOOK_MS) {
       await look();
       const members = [...others().values()];
       if (members.every(({ passed }) => passed >= epoch)) {

@@ -60,6 +60,8 @@ export class Lease implements Leadership {
   readonly #jobs: Job[] = [];
   #term: number | undefined;
   #turn: Promise<void> = Promise.resolve();
+  #taking: Promise<void> = Promise.resolve();
+  #isOver = false;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -87,9 +89,10 @@ export class Lease implements Leadership {
     });
   }
 
-  /** Takes the lease, if it can be had. @throws MetadataError */
+  /** Takes the lease, if it can be had; once it has been released, no more. @throws MetadataError */
   async attend(): Promise<void> {
-    if (this.#term === undefined) await this.#acquire();
+    if (this.#isOver) return;
+    if (this.#term === undefined) await (this.#taking = this.#acquire());
     if (this.#term !== undefined) void this.#inTurn(() => this.#beginJobs());
   }
 
@@ -102,8 +105,11 @@ export class Lease implements Leadership {
   /** @throws MetadataError */
   async release(): Promise<void> {
     const { kv, session } = this.#options;
-    const term = this.#term;
+    // Beats go on until the process leaves, and must not take it back.
+    this.#isOver = true;
+    await this.#taking.catch(() => undefined);
     await this.#inTurn(() => this.#endJobs());
+    const term = this.#term;
     this.#term = undefined;
     if (term === undefined) return;
     const value = leaseCodec.encode({ holder: session, term });
@@ -127,7 +133,7 @@ export class Lease implements Leadership {
 
   async #beginJobs(): Promise<void> {
     for (const job of this.#jobs) {
-      if (this.#term === undefined) return;
+      if (this.#term === undefined || this.#isOver) return;
       if (job.end) continue;
       try {
         job.end = await job.work();

@@ -107,6 +107,7 @@ export async function openObjectStore(parts: EngineParts): Promise<Engine> {
     bucketOf: createBucketOf(context),
     isPending: (id) => isPending(parts.kv, id),
     close: async () => {
+      peers?.pins.giveUp();
       await reclaim.stop();
       await clearAbandoned(context);
       await leadership.release();

@@ -1,6 +1,6 @@
 /** What a process says of its readers to who reclaims. */
 import { expect, test } from 'vitest';
-import { ReadEpochs } from '../../../gateway/engine/epochs.ts';
+import { AllPins, ReadEpochs } from '../../../gateway/engine/epochs.ts';
 import { EPOCH_KEY } from '../../../gateway/engine/keys.ts';
 import { epochCodec } from '../../../gateway/engine/memberRecords.ts';
 import { Pins } from '../../../gateway/engine/pins.ts';
@@ -77,4 +77,35 @@ test('a reader that is still looking for its version keeps an epoch from being p
   await reading;
   await new Promise((wake) => setImmediate(wake));
   expect(epochs.report()).toEqual({ passed: 1, pins: [idOf(1)] });
+});
+
+const SILENT = {
+  beat: 1,
+  group: 'g',
+  dying: false,
+  passed: 0,
+  pins: [],
+  uploading: [],
+  quietAt: [],
+  settledBelow: [],
+};
+
+test('who ends waits for nobody any more, and takes everything to be read', async () => {
+  const { kv, pins } = await setting();
+  let sleeps = 0;
+  const all: AllPins = new AllPins(pins, {
+    kv,
+    clock: {
+      now: () => 0,
+      sleep: async () => {
+        if (++sleeps === 3) all.giveUp();
+      },
+    },
+    alive: () => ({ key: EPOCH_KEY, value: null }),
+    look: async () => undefined,
+    others: () => new Map([[idOf(1), SILENT]]),
+  });
+  await all.quiesce();
+  expect(sleeps).toBe(3);
+  expect(all.has(idOf(2))).toBe(true);
 });
