@@ -14,16 +14,12 @@ import { partyCommands } from './commands/parties.ts';
 import { EXIT } from './commands/shared.ts';
 import { ConfigError, SETTINGS, readConfig } from './config.ts';
 import type { Config, Flags, Setting, SettingName } from './config.ts';
+import { onSignal, signalled } from './signals.ts';
 import { LOST_DRAIN_MS, LOST_STOP_MS, runWorker } from './worker.ts';
 import { startWorkers } from './workers.ts';
 
 /** Longest time that requests under way may take to finish after SIGTERM. */
 const DRAIN_MS = 30_000;
-/**
- * Ms. One Ctrl-C, or one stop of a service, may come several times: from the terminal or the service manager, which tell the whole group, and from a
- * parent that passes it on, as npm does.
- */
-const SAME_SIGNAL_MS = 1_000;
 
 function version(): string {
   const text = readFileSync(
@@ -85,7 +81,7 @@ async function serveCommand(flags: Flags): Promise<number> {
 async function serveAlone(config: Config): Promise<number> {
   let gateway = await startGateway(config, version());
   // Before the banner: whoever waits for that may send a signal at once.
-  const asked = signalled('SIGINT', 'SIGTERM', 'SIGHUP');
+  const asked = signalled(['SIGINT', 'SIGTERM', 'SIGHUP'], EXIT.failed);
   process.stdout.write(banner(gateway.summary));
   while ((await Promise.race([asked, gateway.lost])) === undefined) {
     process.stderr.write('This gateway was taken for dead, as after a long standstill: it starts anew\n');
@@ -102,7 +98,7 @@ async function serveAlone(config: Config): Promise<number> {
 async function serveByWorkers(config: Config): Promise<number> {
   const workers = await startWorkers(config);
   if ('exitCode' in workers) return workers.exitCode;
-  const asked = signalled('SIGINT', 'SIGTERM');
+  const asked = signalled(['SIGINT', 'SIGTERM'], EXIT.failed);
   let replacing: Promise<void> = Promise.resolve();
   onSignal(['SIGHUP'], () => {
     replacing = replacing.then(() => workers.replace(DRAIN_MS));
@@ -111,32 +107,6 @@ async function serveByWorkers(config: Config): Promise<number> {
   await asked;
   await workers.stop(DRAIN_MS);
   return EXIT.ok;
-}
-
-/** Resolves at the first of the signals; the next ends the process at once. */
-function signalled(...signals: NodeJS.Signals[]): Promise<'asked'> {
-  const asked = Promise.withResolvers<'asked'>();
-  let isAsked = false;
-  onSignal(signals, () => {
-    if (isAsked) process.exit(EXIT.failed);
-    isAsked = true;
-    process.stderr.write('Finishing the requests under way; a second signal ends at once\n');
-    asked.resolve('asked');
-  });
-  return asked.promise;
-}
-
-/** Listens to the end: without a listener, even for a moment, a signal ends the process. */
-function onSignal(signals: readonly NodeJS.Signals[], act: () => void): void {
-  let actedAt = -Infinity;
-  for (const signal of signals) {
-    process.on(signal, () => {
-      const now = performance.now();
-      if (now - actedAt < SAME_SIGNAL_MS) return;
-      actedAt = now;
-      act();
-    });
-  }
 }
 
 async function main(): Promise<number> {

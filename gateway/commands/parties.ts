@@ -6,6 +6,7 @@ import type { Stated } from '#placement';
 import { ConfigError, joinToken } from '../config.ts';
 import { readTls } from '../listening.ts';
 import { createLog } from '../log.ts';
+import { signalled } from '../signals.ts';
 import { addressOf, originOf, tokenOf } from './partyFlags.ts';
 import { EXIT } from './shared.ts';
 import type { Done } from './shared.ts';
@@ -85,7 +86,8 @@ async function runProvider(flags: ProviderFlags): Promise<void> {
       `--listen ${flags.listen} takes all addresses: --advertise has to say which to call`,
     );
   }
-  const end = stopped();
+  // Before the start: no signal comes too early.
+  const end = signalled(['SIGINT', 'SIGTERM'], EXIT.failed);
   const provider = await listening(flags.listen, () =>
     startProvider({
       ...party,
@@ -103,7 +105,8 @@ async function runHyperNode(flags: HyperNodeFlags): Promise<void> {
   const log = createLog(flags.logLevel);
   const party = partyOptions(flags);
   const stated = await monitorStatement(flags, await readStated(party.data));
-  const end = stopped();
+  // Before the start: no signal comes too early.
+  const end = signalled(['SIGINT', 'SIGTERM'], EXIT.failed);
   const monitor = await startHyperNode({
     ...party,
     ...stated,
@@ -137,12 +140,12 @@ async function tlsOf({ tlsCert, tlsKey }: ProviderFlags): ReturnType<typeof read
 async function life(
   party: { readonly refused: Promise<Error>; stop(): Promise<void> },
   stated: Stated,
-  end: Promise<undefined>,
+  end: Promise<'asked'>,
 ): Promise<void> {
   process.stdout.write(`States ${words(stated)}\n`);
   const refusal = await Promise.race([end, party.refused]);
   await party.stop();
-  if (refusal) {
+  if (refusal !== 'asked') {
     throw new Error(`the gateway refuses this party for good: ${refusal.message}`, { cause: refusal });
   }
 }
@@ -152,14 +155,6 @@ function words({ region, site, operator, networkPrefix, asn }: Stated): string {
   return Object.entries(parts)
     .flatMap(([name, value]) => (value === undefined ? [] : [`${name} ${value}`]))
     .join(', ');
-}
-
-/** Asked before the start, so that no signal comes too early. */
-async function stopped(): Promise<undefined> {
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
-  return undefined;
 }
 
 /** @throws ConfigError when the address cannot be listened on */
