@@ -1,7 +1,15 @@
 /** What it costs to choose the providers of a chunk: `npm run bench:choose`. */
-import { mkdir, writeFile } from 'node:fs/promises';
 import { chooseProviders, seededRandom, type Candidate } from '#placement';
+import { readFolder } from './contest.ts';
 import { machine, machineLine } from './machine.ts';
+import { runCommand } from './s3/progress.ts';
+import { writeResults } from './s3/write.ts';
+
+const HELP = `npm run bench:choose -- [options]
+
+Time it takes to choose the providers of a chunk, among 12, 100 and 5000. Prints a table and writes choose.json and choose.md.
+
+  --out folder   where results go; default: bench/results`;
 
 const CHOICES = 20_000;
 const WARM_UP = 5_000;
@@ -52,28 +60,28 @@ function measure(count: number, data: number, parity: number): Result {
   return { providers: count, profile: `${data}+${parity}`, medianUs: at(0.5), p99Us: at(0.99) };
 }
 
-const results = [12, 100, 5000].flatMap((count) => [
-  measure(count, 4, 2),
-  // Twelve providers take twelve of the sixteen shards.
-  measure(count, 10, 6),
-]);
-const report = [
-  '# Choosing providers',
-  '',
-  `${machineLine}.`,
-  `Microseconds for one chunk, of ${CHOICES} choices on one thread, the least loaded of three sets each.`,
-  '',
-  '| providers | profile | median | p99 |',
-  '|---|---|---|---|',
-  ...results.map(
-    ({ providers, profile, medianUs, p99Us }) =>
-      `| ${providers} | ${profile} | ${medianUs.toFixed(1)} | ${p99Us.toFixed(1)} |`,
-  ),
-  '',
-].join('\n');
+async function main(folder: string): Promise<void> {
+  const results = [12, 100, 5000].flatMap((count) => [
+    measure(count, 4, 2),
+    // Twelve providers take twelve of the sixteen shards.
+    measure(count, 10, 6),
+  ]);
+  const report = [
+    '# Choosing providers',
+    '',
+    `${machineLine}.`,
+    `Microseconds for one chunk, of ${CHOICES} choices on one thread, the least loaded of three sets each.`,
+    '',
+    '| providers | profile | median | p99 |',
+    '|---|---|---|---|',
+    ...results.map(
+      ({ providers, profile, medianUs, p99Us }) =>
+        `| ${providers} | ${profile} | ${medianUs.toFixed(1)} | ${p99Us.toFixed(1)} |`,
+    ),
+    '',
+  ].join('\n');
+  await writeResults(folder, { 'choose.json': { machine, results }, 'choose.md': report });
+  process.stdout.write(report);
+}
 
-const folder = new URL('results/', import.meta.url);
-await mkdir(folder, { recursive: true });
-await writeFile(new URL('choose.json', folder), `${JSON.stringify({ machine, results }, undefined, 2)}\n`);
-await writeFile(new URL('choose.md', folder), report);
-process.stdout.write(report);
+await runCommand(HELP, readFolder, main);

@@ -2,12 +2,9 @@
  * Reed-Solomon kernel against the published library, BLAKE3 native against WASM, and Merkle trees on the kernel against
  * digest by digest: in one run, in turn.
  *
- *     node --conditions=shardway-source bench/codec.ts
- *
- * Prints a Markdown table and writes bench/results/codec.json and codec.md.
+ *     npm run bench -- --only codec
  */
 import { randomFillSync } from 'node:crypto';
-import { join } from 'node:path';
 import {
   createKernelCodec,
   createLibraryCodec,
@@ -196,5 +193,3 @@ export async function runCodec(folder: string): Promise<string> {
   await writeResults(folder, { 'codec.json': { machine, codec, hash, trees }, 'codec.md': report });
   return report;
 }
-
-if (import.meta.main) process.stdout.write(await runCodec(join(import.meta.dirname, 'results')));

@@ -1,4 +1,6 @@
 /** Implementations of one thing against each other, on one thread of this process. */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { median } from './machine.ts';
 
 export const ROUNDS = 9;
@@ -56,6 +58,17 @@ export function callsPerRound(call: () => unknown, took: Stopwatch): number {
     warm += ms;
     if (ms >= ROUND_MS / 2 && warm >= 12 * ROUND_MS) return Math.ceil((calls * ROUND_MS) / ms);
   }
+}
+
+/** The command line of a benchmark that is told nothing but where its results go; undefined when help was asked for. */
+export function readFolder(): string | undefined {
+  const { values } = parseArgs({
+    options: {
+      help: { type: 'boolean', default: false },
+      out: { type: 'string', default: resolve(import.meta.dirname, 'results') },
+    },
+  });
+  return values.help ? undefined : resolve(values.out);
 }
 
 /** @param digits of the ratio behind its point */

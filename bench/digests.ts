@@ -1,19 +1,23 @@
 /**
- * Digests of bodies: MD5 of several at once side by side against OpenSSL one by one, CRC-64/NVME against other implementations.
- *
- *     node --conditions=shardway-source bench/digests.ts
- *
- * Prints a Markdown table and writes bench/results/digests.json and digests.md.
+ * Digests of bodies: MD5 of several at once side by side against OpenSSL one by one, CRC-64/NVME against other implementations:
+ * `npm run bench:digests`. Writes digests.json and digests.md into bench/results (--out).
  */
 import { createHash, hash, randomFillSync } from 'node:crypto';
-import { join } from 'node:path';
 import { Crc64Nvme as PublishedCrc64 } from '@aws-sdk/crc64-nvme';
 import { createDigests } from '../gateway/engine/checksums.ts';
 import { createCrc64Nvme, Crc64Nvme } from '../gateway/engine/crc64nvme.ts';
-import { compete, ROUNDS, resultTable, spentMs } from './contest.ts';
+import { compete, readFolder, ROUNDS, resultTable, spentMs } from './contest.ts';
 import type { Contest } from './contest.ts';
 import { machine, machineLine } from './machine.ts';
+import { runCommand } from './s3/progress.ts';
 import { writeResults } from './s3/write.ts';
+
+const HELP = `npm run bench:digests -- [options]
+
+Processor time of digests on one thread: MD5 of several bodies side by side, CRC-64/NVME, and small objects in one call.
+Prints tables and writes digests.json and digests.md.
+
+  --out folder   where results go; default: bench/results`;
 
 const SMALL_BYTES = 4096;
 const piece = randomFillSync(new Uint8Array(64 * 1024));
@@ -65,12 +69,7 @@ const SMALL_CONTESTS: readonly Contest[] = ['md5', 'sha256'].map((algorithm) => 
   },
 }));
 
-/**
- * Measures and writes digests.json and digests.md.
- * @param folder of the results
- * @returns the report in Markdown
- */
-export async function runDigests(folder: string): Promise<string> {
+async function main(folder: string): Promise<void> {
   const md5 = [1, 2, 3, 4, 6, 8, 16].map(md5Contest).map((contest) => compete(contest, spentMs));
   const crc64 = [piece, small].map(crcContest).map((contest) => compete(contest, spentMs));
   const one = SMALL_CONTESTS.map((contest) => compete(contest, spentMs));
@@ -85,7 +84,7 @@ export async function runDigests(folder: string): Promise<string> {
     resultTable('One call against an object', one, 2),
   ].join('\n');
   await writeResults(folder, { 'digests.json': { machine, md5, crc64, one }, 'digests.md': report });
-  return report;
+  process.stdout.write(report);
 }
 
-if (import.meta.main) process.stdout.write(await runDigests(join(import.meta.dirname, 'results')));
+await runCommand(HELP, readFolder, main);

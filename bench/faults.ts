@@ -1,12 +1,10 @@
 /**
  * GETs beside faults: twelve provider daemons, of which one is killed and another becomes slow while clients read. Prints and keeps the p99
- * against the healthy one of the same run, and how many more shards were asked for.
- *
- *     npm run bench:faults -- [--seconds 20] [--clients 8] [--slow-ms 5000] [--rounds 3]
+ * against the healthy one of the same run, and how many more shards were asked for: `npm run bench:faults`. Writes faults.md into
+ * bench/results (--out).
  */
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
@@ -16,18 +14,52 @@ import { honestProviders, startNetwork } from '../test/support/network/network.t
 import type { Network } from '../test/support/network/network.ts';
 import { clientOf } from '../test/support/server.ts';
 import { machineLine, median } from './machine.ts';
+import { countOf } from './s3/options.ts';
+import { runCommand, say } from './s3/progress.ts';
+import { writeResults } from './s3/write.ts';
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '20' },
-    clients: { type: 'string', default: '8' },
-    'slow-ms': { type: 'string', default: '5000' },
-    rounds: { type: 'string', default: '3' },
-  },
-});
 const OBJECTS = 500;
 const OBJECT_BYTES = 1_000_000;
-const slowMs = Number(values['slow-ms']);
+const HELP = `npm run bench:faults -- [options]
+
+GETs from a network of twelve provider daemons: first all well, then while one provider leaves for good, then with one daemon killed
+and another slow. Prints a table and writes faults.md.
+
+  --seconds 20       of each of the three
+  --clients 8        that read at a time
+  --slow-ms 5000     by which the slow daemon answers later
+  --rounds 3         of which the median ratios are reported
+  --out folder       where results go; default: bench/results`;
+
+interface FaultsOptions {
+  readonly seconds: number;
+  readonly clients: number;
+  readonly slowMs: number;
+  readonly rounds: number;
+  readonly out: string;
+}
+
+function readFaultsOptions(args: string[]): FaultsOptions | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: 'boolean', default: false },
+      seconds: { type: 'string', default: '20' },
+      clients: { type: 'string', default: '8' },
+      'slow-ms': { type: 'string', default: '5000' },
+      rounds: { type: 'string', default: '3' },
+      out: { type: 'string', default: resolve(import.meta.dirname, 'results') },
+    },
+  });
+  if (values.help) return undefined;
+  return {
+    seconds: countOf(values.seconds),
+    clients: countOf(values.clients),
+    slowMs: countOf(values['slow-ms']),
+    rounds: countOf(values.rounds),
+    out: resolve(values.out),
+  };
+}
 
 interface Phase {
   readonly latenciesMs: number[];
@@ -36,7 +68,14 @@ interface Phase {
   shardReads: number;
 }
 
-async function round(): Promise<{ healthy: Phase; leaving: Phase; faulty: Phase; moved: string }> {
+interface Round {
+  readonly healthy: Phase;
+  readonly leaving: Phase;
+  readonly faulty: Phase;
+  readonly moved: string;
+}
+
+async function round({ seconds, clients, slowMs }: FaultsOptions): Promise<Round> {
   const providers = honestProviders().map((one, index) =>
     index === 1 ? { ...one, misbehaviour: { kind: 'slows', ms: slowMs } as const } : one,
   );
@@ -44,11 +83,11 @@ async function round(): Promise<{ healthy: Phase; leaving: Phase; faulty: Phase;
   try {
     const client = clientOf(network.server);
     await fill(client);
-    await phase(network, client, 5);
-    const healthy = await phase(network, client, Number(values.seconds));
+    await phase(network, client, clients, 5);
+    const healthy = await phase(network, client, clients, seconds);
     const leaver = network.providers.at(-1)!.id;
     await network.command(leaver, 'exit');
-    const leaving = await phase(network, client, Number(values.seconds));
+    const leaving = await phase(network, client, clients, seconds);
     const { shardsAtStart = 0, shardsLeft = 0 } = (await network.detail(leaver)).leaving ?? {};
     const moved = `${shardsAtStart - shardsLeft} of ${shardsAtStart}`;
     await network.until(
@@ -59,7 +98,7 @@ async function round(): Promise<{ healthy: Phase; leaving: Phase; faulty: Phase;
     );
     await network.providers[0]!.kill();
     process.kill(network.providers[1]!.pid, 'SIGUSR2');
-    const faulty = await phase(network, client, Number(values.seconds));
+    const faulty = await phase(network, client, clients, seconds);
     return { healthy, leaving, faulty, moved };
   } finally {
     await network.stop();
@@ -75,11 +114,11 @@ async function fill(client: S3Client): Promise<void> {
 }
 
 /** Reads from the first to the last second, the fault's own among them. */
-async function phase(network: Network, client: S3Client, seconds: number): Promise<Phase> {
+async function phase(network: Network, client: S3Client, clients: number, seconds: number): Promise<Phase> {
   const result: Phase = { latenciesMs: [], failures: 0, shardReads: 0 };
   const before = await shardReads(network);
   const end = performance.now() + seconds * 1000;
-  const lanes = Array.from({ length: Number(values.clients) }, async (_, lane) => {
+  const lanes = Array.from({ length: clients }, async (_, lane) => {
     for (let number = lane * 37; performance.now() < end; number++) {
       const begun = performance.now();
       try {
@@ -111,46 +150,49 @@ function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 }
 
-const rows: string[][] = [];
-const ratios: number[] = [];
-const leavingRatios: number[] = [];
-for (let number = 1; number <= Number(values.rounds); number++) {
-  process.stderr.write(`Round ${number} of ${values.rounds}\n`);
-  const { healthy, leaving, faulty, moved } = await round();
-  const [before, during, after] = [healthy, leaving, faulty].map((one) =>
-    quantile(one.latenciesMs, 0.99),
-  ) as [number, number, number];
-  ratios.push(after / before);
-  leavingRatios.push(during / before);
-  rows.push([
-    String(number),
-    String(healthy.latenciesMs.length),
-    `${before.toFixed(1)} ms`,
-    `${(during / before).toFixed(2)}x`,
-    moved,
-    String(faulty.latenciesMs.length),
-    `${after.toFixed(1)} ms`,
-    `${(after / before).toFixed(2)}x`,
-    `${((faulty.shardReads / healthy.shardReads - 1) * 100).toFixed(1)} %`,
-    String(healthy.failures + leaving.failures + faulty.failures),
-  ]);
-}
-const head =
-  'Round|GETs healthy|p99|p99 while one leaves|shards moved|GETs with faults|p99|Ratio|More shard reads|Failed'.split(
-    '|',
-  );
-const lines = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
-process.stdout.write(`${table([head, ...rows])}\n`);
-writeFileSync(
-  join(import.meta.dirname, 'results/faults.md'),
-  `# GET beside faults
+async function main(options: FaultsOptions): Promise<void> {
+  const { seconds, clients, slowMs, rounds } = options;
+  const rows: string[][] = [];
+  const ratios: number[] = [];
+  const leavingRatios: number[] = [];
+  for (let number = 1; number <= rounds; number++) {
+    say(`round ${number} of ${rounds}`);
+    const { healthy, leaving, faulty, moved } = await round(options);
+    const [before, during, after] = [healthy, leaving, faulty].map((one) =>
+      quantile(one.latenciesMs, 0.99),
+    ) as [number, number, number];
+    ratios.push(after / before);
+    leavingRatios.push(during / before);
+    rows.push([
+      String(number),
+      String(healthy.latenciesMs.length),
+      `${before.toFixed(1)} ms`,
+      `${(during / before).toFixed(2)}x`,
+      moved,
+      String(faulty.latenciesMs.length),
+      `${after.toFixed(1)} ms`,
+      `${(after / before).toFixed(2)}x`,
+      `${((faulty.shardReads / healthy.shardReads - 1) * 100).toFixed(1)} %`,
+      String(healthy.failures + leaving.failures + faulty.failures),
+    ]);
+  }
+  const head =
+    'Round|GETs healthy|p99|p99 while one leaves|shards moved|GETs with faults|p99|Ratio|More shard reads|Failed'.split(
+      '|',
+    );
+  const lines = [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`);
+  process.stdout.write(`${table([head, ...rows])}\n`);
+  const report = `# GET beside faults
 
-\`npm run bench:faults -- --seconds ${values.seconds} --clients ${values.clients} --slow-ms ${slowMs} --rounds ${values.rounds}\`: twelve provider daemons (4+2), ${OBJECTS} objects of ${OBJECT_BYTES} bytes; first all well, then one provider
-leaves for good (its shards are moved), then one daemon is killed and another slowed to ${slowMs} ms; each phase from the moment of the event on, ${values.seconds} s.
+\`npm run bench:faults -- --seconds ${seconds} --clients ${clients} --slow-ms ${slowMs} --rounds ${rounds}\`: twelve provider daemons (4+2), ${OBJECTS} objects of ${OBJECT_BYTES} bytes; first all well, then one provider
+leaves for good (its shards are moved), then one daemon is killed and another slowed to ${slowMs} ms; each phase from the moment of the event on, ${seconds} s.
 Median ratios of p99 to the healthy one: ${median(leavingRatios).toFixed(2)}x while one leaves, ${median(ratios).toFixed(2)}x with the faults.
 
 ${lines.join('\n')}
 
 ${machineLine}; load on the same cores.
-`,
-);
+`;
+  await writeResults(options.out, { 'faults.md': report });
+}
+
+await runCommand(HELP, () => readFaultsOptions(process.argv.slice(2)), main);

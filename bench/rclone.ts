@@ -1,13 +1,18 @@
-// Uploads and downloads one tree with rclone, to Shardway and to any other S3 server, in alternation, and reports the ratio:
-//   npm run bench:rclone -- --peer name=endpoint,access-key,secret-key,server-pid [--files 10000] [--large-mib 1024] [--rounds 3]
+/**
+ * Uploads and downloads one tree with rclone, to Shardway and to any other S3 server, in alternation, and reports the ratio:
+ * `npm run bench:rclone`. Writes rclone.json and rclone.md into bench/results (--out).
+ */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeFile, makeTree, run } from '../test/support/programs.ts';
 import { startServer } from '../test/support/server.ts';
 import { machine, machineLine, median } from './machine.ts';
+import { countOf } from './s3/options.ts';
+import { runCommand, say } from './s3/progress.ts';
+import { writeResults } from './s3/write.ts';
 
 interface Target {
   readonly name: string;
@@ -27,18 +32,46 @@ interface Sample {
 const WORKS = ['upload', 'download'] as const;
 type Work = (typeof WORKS)[number];
 
-const { values } = parseArgs({
-  options: {
-    peer: { type: 'string' },
-    files: { type: 'string', default: '10000' },
-    'large-mib': { type: 'string', default: '1024' },
-    rounds: { type: 'string', default: '3' },
-  },
-});
+const HELP = `npm run bench:rclone -- [options]
 
-const say = (text: string): void => {
-  process.stderr.write(`${text}\n`);
-};
+Uploads and downloads one tree of small files and a large one with the rclone on PATH, compares what came back, and counts time and
+the server's CPU time. Prints a table and writes rclone.json and rclone.md.
+
+  --peer name=endpoint,access-key,secret-key,server-pid    another server, in alternation
+  --files 10000        small ones
+  --large-mib 1024     MiB of the large one
+  --rounds 3           of which the median is reported
+  --out folder         where results go; default: bench/results`;
+
+interface RcloneOptions {
+  readonly peer: Target | undefined;
+  readonly files: number;
+  readonly largeMiB: number;
+  readonly rounds: number;
+  readonly out: string;
+}
+
+function readRcloneOptions(args: string[]): RcloneOptions | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: 'boolean', default: false },
+      peer: { type: 'string' },
+      files: { type: 'string', default: '10000' },
+      'large-mib': { type: 'string', default: '1024' },
+      rounds: { type: 'string', default: '3' },
+      out: { type: 'string', default: resolve(import.meta.dirname, 'results') },
+    },
+  });
+  if (values.help) return undefined;
+  return {
+    peer: values.peer === undefined ? undefined : peerOf(values.peer),
+    files: countOf(values.files),
+    largeMiB: countOf(values['large-mib']),
+    rounds: countOf(values.rounds),
+    out: resolve(values.out),
+  };
+}
 
 function peerOf(text: string): Target {
   const [name = '', rest = ''] = text.split(/=(.*)/s);
@@ -72,13 +105,12 @@ async function rclone(target: Target, ...args: string[]): Promise<Sample> {
   return { seconds: (performance.now() - began) / 1000, cpu: cpuSeconds(target.pid) - cpu };
 }
 
-async function main(): Promise<void> {
+async function main(options: RcloneOptions): Promise<void> {
+  const { peer, files, largeMiB, rounds } = options;
   const work = mkdtempSync(join(tmpdir(), 'shardway-bench-'));
   const server = await startServer({ data: join(work, 'shardway') });
   const targets: Target[] = [{ ...server, name: 'shardway' }];
-  if (values.peer !== undefined) targets.push(peerOf(values.peer));
-  const files = Number(values.files);
-  const largeMiB = Number(values['large-mib']);
+  if (peer !== undefined) targets.push(peer);
   const tree = join(work, 'tree');
   say(`making ${files} files and one of ${largeMiB} MiB`);
   await makeTree(tree, files);
@@ -87,7 +119,7 @@ async function main(): Promise<void> {
   const samples = new Map<string, Record<Work, Sample[]>>(
     targets.map(({ name }) => [name, { upload: [], download: [] }]),
   );
-  for (let round = 1; round <= Number(values.rounds); round++) {
+  for (let round = 1; round <= rounds; round++) {
     // The order changes from round to round, so that none always comes second.
     for (const target of round % 2 === 1 ? targets : targets.toReversed()) {
       const back = join(work, 'back');
@@ -107,19 +139,23 @@ async function main(): Promise<void> {
   }
   await server.stop();
   rmSync(work, { recursive: true });
-  report(targets, samples, files, largeMiB);
+  const text = report(targets, samples, options);
+  await writeResults(options.out, {
+    'rclone.json': { machine, files, largeMiB, samples: Object.fromEntries(samples) },
+    'rclone.md': text,
+  });
+  process.stdout.write(text);
 }
 
 function report(
   targets: readonly Target[],
   samples: ReadonlyMap<string, Record<Work, Sample[]>>,
-  files: number,
-  largeMiB: number,
-): void {
+  { files, largeMiB, rounds }: RcloneOptions,
+): string {
   const of = (name: string, work: Work, field: keyof Sample): number =>
     median((samples.get(name)?.[work] ?? []).map((sample) => sample[field]));
   const lines = [
-    `# rclone: ${files} files and one of ${largeMiB} MiB, medians of ${values.rounds} rounds in alternation`,
+    `# rclone: ${files} files and one of ${largeMiB} MiB, medians of ${rounds} rounds in alternation`,
     '',
     `${machineLine}; client and server on the same cores`,
     '',
@@ -146,14 +182,7 @@ function report(
       lines.push(`- ${work}: ${ratio('seconds')}x in time, ${ratio('cpu')}x in server CPU`);
     }
   }
-  const text = `${lines.join('\n')}\n`;
-  process.stdout.write(text);
-  const results = resolve(import.meta.dirname, 'results');
-  writeFileSync(join(results, 'rclone.md'), text);
-  writeFileSync(
-    join(results, 'rclone.json'),
-    `${JSON.stringify({ machine, files, largeMiB, samples: Object.fromEntries(samples) }, undefined, 2)}\n`,
-  );
+  return `${lines.join('\n')}\n`;
 }
 
-await main();
+await runCommand(HELP, () => readRcloneOptions(process.argv.slice(2)), main);

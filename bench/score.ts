@@ -1,10 +1,10 @@
 /**
  * What the close of an era costs the gateway in a network of thousands, and for how long it keeps the event loop from everything else:
- * `npm run bench:score`. `--providers <count>` takes fewer and writes nothing.
+ * `npm run bench:score`. Writes score.json and score.md into bench/results (--out).
  */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
@@ -17,6 +17,8 @@ import { scoreEra, scoreEraStepwise } from '../placement/oracle/score.ts';
 import { inTurns } from '../placement/oracle/stepwise.ts';
 import type { EraOutcome } from '../placement/oracle/types.ts';
 import { machine, machineLine } from './machine.ts';
+import { runCommand } from './s3/progress.ts';
+import { writeResults } from './s3/write.ts';
 import { Crowd, CROWD_STARTED_AT } from './simulator/crowd.ts';
 
 const PROVIDERS = 5000;
@@ -28,10 +30,35 @@ const ERAS = 2;
 const ERA_MS = 3_600_000;
 const TICK_MS = 1;
 
-const { values } = parseArgs({ options: { providers: { type: 'string', default: String(PROVIDERS) } } });
-const providers = Number(values.providers);
-if (!Number.isInteger(providers) || providers < 1 || providers > PROVIDERS) {
-  throw new Error(`--providers takes a whole number from 1 to ${PROVIDERS}, got ${values.providers}`);
+const RESULTS = resolve(import.meta.dirname, 'results');
+const HELP = `npm run bench:score -- [options]
+
+What closing an era costs the gateway, step by step, and for how long each step blocks its event loop. Prints a table and writes
+score.json and score.md.
+
+  --providers ${PROVIDERS}   of the network; with fewer nothing is written
+  --out folder       where results go; default: bench/results`;
+
+interface ScoreOptions {
+  readonly providers: number;
+  readonly out: string;
+}
+
+function readScoreOptions(args: string[]): ScoreOptions | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      help: { type: 'boolean', default: false },
+      providers: { type: 'string', default: String(PROVIDERS) },
+      out: { type: 'string', default: RESULTS },
+    },
+  });
+  if (values.help) return undefined;
+  const providers = Number(values.providers);
+  if (!Number.isInteger(providers) || providers < 1 || providers > PROVIDERS) {
+    throw new Error(`--providers takes a whole number from 1 to ${PROVIDERS}, got ${values.providers}`);
+  }
+  return { providers, out: resolve(values.out) };
 }
 
 interface Phase {
@@ -104,8 +131,13 @@ async function openJournal(folder: string, crowd: Crowd): Promise<Journal> {
   });
 }
 
+interface Era {
+  readonly phases: readonly Phase[];
+  readonly outcome: EraOutcome;
+}
+
 /** An era from its opening to its close, as the gateway closes it. */
-async function era(journal: Journal, crowd: Crowd): Promise<Phase[]> {
+async function era(journal: Journal, crowd: Crowd, providers: number): Promise<Era> {
   const { opened, assignments } = crowd.opening(journal.state);
   await journal.commit(() => opened);
   now += ERA_MS;
@@ -140,22 +172,24 @@ async function era(journal: Journal, crowd: Crowd): Promise<Phase[]> {
   );
   phases.push(await measured('snapshot of the state written', () => journal.snapshot()));
   if (outcome.providers.length !== providers) throw new Error('not all providers were scored');
-  last = outcome;
-  return phases;
+  return { phases, outcome };
 }
 
-let last: EraOutcome | undefined;
-const folder = await mkdtemp(join(tmpdir(), 'shardway-score-'));
-let phases: Phase[] = [];
-try {
-  const crowd = new Crowd({ providers, monitors: MONITORS, targets: TARGETS }, 1);
-  const journal = await openJournal(folder, crowd);
-  for (let count = 0; count < ERAS; count++) phases = await era(journal, crowd);
-  await journal.close();
-} finally {
-  await rm(folder, { recursive: true });
+/** The last of ERAS. */
+async function lastEra(providers: number): Promise<Era> {
+  const folder = await mkdtemp(join(tmpdir(), 'shardway-score-'));
+  try {
+    const crowd = new Crowd({ providers, monitors: MONITORS, targets: TARGETS }, 1);
+    const journal = await openJournal(folder, crowd);
+    for (let count = 1; count < ERAS; count++) await era(journal, crowd, providers);
+    const last = await era(journal, crowd, providers);
+    await journal.close();
+    return last;
+  } finally {
+    await rm(folder, { recursive: true });
+    process.stderr.write('\r\x1b[K');
+  }
 }
-process.stderr.write('\r\x1b[K');
 
 function row({ name, wallMs, cpuMs, allCpuMs, longestMs, longestCpuMs }: Phase): string {
   const cells = [wallMs, cpuMs, allCpuMs, longestMs, longestCpuMs].map((ms) => ms.toFixed(ms < 100 ? 1 : 0));
@@ -168,8 +202,8 @@ const HEAD = [
 ];
 
 /** The same measured with the code as it was before it was cut up: kept, since that code is gone. */
-async function before(results: URL): Promise<string[]> {
-  const text = await readFile(new URL('score.before.json', results), 'utf8').catch(() => undefined);
+async function before(): Promise<string[]> {
+  const text = await readFile(join(RESULTS, 'score.before.json'), 'utf8').catch(() => undefined);
   if (text === undefined) return [];
   const { phases: former } = JSON.parse(text) as { phases: readonly Phase[] };
   return [
@@ -181,36 +215,35 @@ async function before(results: URL): Promise<string[]> {
   ];
 }
 
-const results = new URL('results/', import.meta.url);
-const states = Object.entries(Object.groupBy(last?.providers ?? [], ({ state }) => state));
-const report = [
-  '# Closing an era',
-  '',
-  `${machineLine}.`,
-  `${providers} providers, ${MONITORS} monitors of seven operators, ${TARGETS} targets of each monitor at each provider: ${providers * MONITORS * TARGETS} audits with signatures, Merkle paths and`,
-  `canaries in ${MONITORS} reports. The second era of the network; ${states.map(([state, of]) => `${of?.length} ${state}`).join(', ')} at its end. The longest block is by monitorEventLoopDelay: what the`,
-  `machine gives to others counts, as the row of nothing shows (load average ${loadavg()[0]!.toFixed(1)}); the last column is what the thread itself took at most between two ticks of a`,
-  'millisecond, garbage collection included, as exactly as the system counts it (some count in steps of 4 ms). Ratios, not promises.',
-  '',
-  ...HEAD,
-  ...phases.map(row),
-  ...(providers === PROVIDERS ? await before(results) : []),
-  '',
-].join('\n');
-if (providers === PROVIDERS) {
-  await mkdir(results, { recursive: true });
-  const rows = phases.map(({ name, wallMs, cpuMs, allCpuMs, longestMs, longestCpuMs }) => ({
-    name,
-    wallMs,
-    cpuMs,
-    allCpuMs,
-    longestMs,
-    longestCpuMs,
-  }));
-  await writeFile(
-    new URL('score.json', results),
-    `${JSON.stringify({ machine, phases: rows }, undefined, 2)}\n`,
-  );
-  await writeFile(new URL('score.md', results), report);
+async function main({ providers, out }: ScoreOptions): Promise<void> {
+  const { phases, outcome } = await lastEra(providers);
+  const states = Object.entries(Object.groupBy(outcome.providers, ({ state }) => state));
+  const report = [
+    '# Closing an era',
+    '',
+    `${machineLine}.`,
+    `${providers} providers, ${MONITORS} monitors of seven operators, ${TARGETS} targets of each monitor at each provider: ${providers * MONITORS * TARGETS} audits with signatures, Merkle paths and`,
+    `canaries in ${MONITORS} reports. The second era of the network; ${states.map(([state, of]) => `${of?.length} ${state}`).join(', ')} at its end. The longest block is by monitorEventLoopDelay: what the`,
+    `machine gives to others counts, as the row of nothing shows (load average ${loadavg()[0]!.toFixed(1)}); the last column is what the thread itself took at most between two ticks of a`,
+    'millisecond, garbage collection included, as exactly as the system counts it (some count in steps of 4 ms). Ratios, not promises.',
+    '',
+    ...HEAD,
+    ...phases.map(row),
+    ...(providers === PROVIDERS ? await before() : []),
+    '',
+  ].join('\n');
+  if (providers === PROVIDERS) {
+    const rows = phases.map(({ name, wallMs, cpuMs, allCpuMs, longestMs, longestCpuMs }) => ({
+      name,
+      wallMs,
+      cpuMs,
+      allCpuMs,
+      longestMs,
+      longestCpuMs,
+    }));
+    await writeResults(out, { 'score.json': { machine, phases: rows }, 'score.md': report });
+  }
+  process.stdout.write(report);
 }
-process.stdout.write(report);
+
+await runCommand(HELP, () => readScoreOptions(process.argv.slice(2)), main);

@@ -317,10 +317,11 @@ export function parseAddress(text: string): Address | undefined {
   return { host: match[1] ?? (match[2] === undefined || match[2] === '' ? '0.0.0.0' : match[2]), port };
 }
 
-function wholeNumber(name: SettingName, text: string, min: number): number {
+/** @param orElse what the setting takes besides */
+function wholeNumber(name: SettingName, text: string, min: number, orElse = ''): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < min)
-    fail(name, `takes a whole number, at least ${min}; got '${text}'`);
+    fail(name, `takes a whole number, at least ${min}${orElse}; got '${text}'`);
   return value;
 }
 
@@ -328,7 +329,7 @@ function wholeNumber(name: SettingName, text: string, min: number): number {
 const WORKERS_MAX = 256;
 
 function workers(text: string, metadata: string): number {
-  const count = text === 'auto' ? availableParallelism() : wholeNumber('workers', text, 1);
+  const count = text === 'auto' ? availableParallelism() : wholeNumber('workers', text, 1, ', or auto');
   if (count > WORKERS_MAX) fail('workers', `takes at most ${WORKERS_MAX}`);
   if (count > 1 && metadata === 'memory') {
     fail('workers', 'takes 1 with metadata in memory, which processes cannot share');

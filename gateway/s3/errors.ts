@@ -74,7 +74,7 @@ export const AUTH_CODES = {
   RequestExpired: 'AccessDenied',
   AuthorizationHeaderMalformed: 'AuthorizationHeaderMalformed',
   AuthorizationQueryParametersError: 'AuthorizationQueryParametersError',
-  MissingSecurityHeader: 'MissingSecurityHeader',
+  MissingSecurityHeader: 'InvalidRequest',
   InvalidContentSha256: 'InvalidArgument',
   InvalidChunk: 'InvalidRequest',
   IncompleteChunks: 'IncompleteBody',

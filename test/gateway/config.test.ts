@@ -51,8 +51,8 @@ describe('readConfig', () => {
     [{ SHARDWAY_PROVIDERS: '/a,,/b' }, /SHARDWAY_PROVIDERS/],
     [{ SHARDWAY_LOG_LEVEL: 'loud' }, /SHARDWAY_LOG_LEVEL/],
     [{ SHARDWAY_UPLOAD_MEMORY: '1' }, /SHARDWAY_UPLOAD_MEMORY/],
-    [{ SHARDWAY_WORKERS: '0' }, /SHARDWAY_WORKERS/],
-    [{ SHARDWAY_WORKERS: 'many' }, /SHARDWAY_WORKERS/],
+    [{ SHARDWAY_WORKERS: '0' }, /SHARDWAY_WORKERS.* at least 1, or auto; got '0'/],
+    [{ SHARDWAY_WORKERS: 'many' }, /SHARDWAY_WORKERS.* at least 1, or auto; got 'many'/],
     [{ SHARDWAY_WORKERS: '257' }, /SHARDWAY_WORKERS/],
     [{ SHARDWAY_WORKERS: '2', SHARDWAY_METADATA: 'memory' }, /SHARDWAY_WORKERS/],
   ])('refuses %j with the setting named', (environment, message) => {

@@ -77,6 +77,10 @@ describe('mapping', () => {
     expect(errorResponse(toS3Error(error), subject).body).toContain('<Region>eu-west-1</Region>');
     expect(headersOf(error).get('x-amz-bucket-region')).toBe('eu-west-1');
     expect(toS3Error(new AuthError('RequestExpired', 'Request has expired')).code).toBe('AccessDenied');
+    expect(toS3Error(new AuthError('MissingSecurityHeader', 'Missing'))).toMatchObject({
+      status: 400,
+      code: 'InvalidRequest',
+    });
   });
 
   test.each(['UnsupportedSignature', 'AmbiguousAuthentication'] as const)('%s is denied', (kind) => {
