@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Log, S3Handler } from '../s3/wire.ts';
 import { MemoryBudget } from './budget.ts';
+import { BACKLOG, Connections } from './connections.ts';
 import { exchange } from './exchange.ts';
 import type { RequestSample } from './exchange.ts';
 import { HTTP_LIMITS } from './limits.ts';
@@ -35,8 +36,9 @@ export interface HttpServer {
   /** Port 0: any free one. */
   listen(port: number, host: string): Promise<AddressInfo>;
   /**
-   * Takes no new connections, lets requests under way finish and cuts what is left after the deadline.
-   * @returns true when nothing had to be cut
+   * Takes no new connections, lets requests under way finish, closes connections with their next answer or when they stay idle, and cuts
+   * what is left after the deadline.
+   * @returns true when no request had to be cut
    */
   drain(deadlineMs: number): Promise<boolean>;
   /** Requests under way. */
@@ -50,10 +52,6 @@ export interface HttpServer {
 const BASE_MEMORY = 320 * 1024 * 1024;
 /** Least bound: with little memory for uploads, as of one worker among many, the rest still takes what it takes. */
 const MEMORY_MIN = 512 * 1024 * 1024;
-/** Connections that the kernel keeps until they are accepted; Node's 511 makes a crowd of clients wait for retransmissions, seconds. */
-const BACKLOG = 4096;
-/** Ms. How often connections that have become idle are closed while draining. */
-const DRAIN_SWEEP_MS = 50;
 /** Ms. A TLS client that has not finished its handshake by then is cut. */
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 
@@ -103,13 +101,18 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   });
   const enter = ({ request, response, ...head }: Arrival, entry: Entry): void => {
-    circumstances.set(request, { ...head, entry, closing: () => closing });
+    circumstances.set(request, {
+      ...head,
+      entry,
+      closing: () => closing && connections.isLast(request.socket, response),
+    });
     // Express never sees the target: it would parse it as a URL, and '..', '//' and broken escapes are the client's business.
     request.url = '/';
     app(request, response);
   };
   const accept = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
+    connections.began(socket, response);
     const arrival: Arrival = { request, response, target: request.url ?? '', awaitsContinue };
     const begin = (): void =>
       frontDoor.receive(
@@ -121,6 +124,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 
   const server = listener(options, limits);
+  const connections = new Connections(server, options.tls !== undefined);
   server.on('request', accept(false));
   server.on('checkContinue', accept(true));
   // An expectation other than 100-continue is ignored, as on AWS and as RFC 9110 10.1.1 allows. Node would answer 417 by itself.
@@ -143,7 +147,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     listen: (port, host) => listen(server, port, host),
     drain(deadlineMs) {
       closing = true;
-      return drain(server, deadlineMs);
+      return connections.drain(deadlineMs);
     },
   };
 }
@@ -199,21 +203,4 @@ function listen(server: http.Server, port: number, host: string): Promise<Addres
       resolve(server.address() as AddressInfo);
     });
   });
-}
-
-async function drain(server: http.Server, deadlineMs: number): Promise<boolean> {
-  let whole = true;
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve());
-  });
-  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_SWEEP_MS);
-  const deadline = setTimeout(() => {
-    whole = false;
-    server.closeAllConnections();
-  }, deadlineMs);
-  server.closeIdleConnections();
-  await closed;
-  clearInterval(sweep);
-  clearTimeout(deadline);
-  return whole;
 }
