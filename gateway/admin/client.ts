@@ -67,14 +67,13 @@ export class AdminClient {
       headers: { 'content-type': 'application/json' },
     });
     if (!response.ok || response.body === null) throw new Error(await errorText(response));
-    const lines = createInterface({ input: Readable.fromWeb(response.body), crlfDelay: Infinity });
-    for await (const line of lines) {
+    for await (const line of linesOf(response.body)) {
       const event = JSON.parse(line) as { progress?: JobProgress; report?: JobReport; error?: string };
       if (event.progress !== undefined) onProgress(event.progress);
       if (event.error !== undefined) throw new Error(event.error);
       if (event.report !== undefined) return event.report;
     }
-    throw new NoGatewayError('The gateway stopped before the job was done; it can be started again');
+    throw stopped();
   }
 
   async #json(method: string, path: string, body?: object): Promise<unknown> {
@@ -101,6 +100,19 @@ export class AdminClient {
       );
     }
   }
+}
+
+/** @throws NoGatewayError when the connection breaks: its process has ended */
+async function* linesOf(body: ReadableStream): AsyncGenerator<string, void, undefined> {
+  try {
+    yield* createInterface({ input: Readable.fromWeb(body), crlfDelay: Infinity });
+  } catch (cause) {
+    throw stopped({ cause });
+  }
+}
+
+function stopped(options?: ErrorOptions): NoGatewayError {
+  return new NoGatewayError('The gateway stopped before the job was done; it can be started again', options);
 }
 
 async function errorText(response: Response): Promise<string> {
