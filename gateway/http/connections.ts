@@ -1,4 +1,4 @@
-import type { Server, ServerResponse } from 'node:http';
+import type { Server } from 'node:http';
 import net from 'node:net';
 import type { Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -13,20 +13,18 @@ const IDLE_MS = 1000;
 /** Ms. How often idle connections are looked for while draining. */
 const SWEEP_MS = 50;
 
-/** Times are of performance.now(). */
+/** As last looked at while draining. */
 interface Connection {
-  /** Requests that are not answered to the last byte. */
-  underWay: number;
-  /** Of the request that began last, while it is under way. */
-  newest: ServerResponse | undefined;
-  /** As last looked at: with more, a request has begun. */
+  /** With more, a request has begun. */
   bytesRead: number;
+  /** By performance.now(). */
   activeAt: number;
 }
 
 /** The connections of a listener, and how they end when it does. */
 export class Connections {
   readonly #server: Server;
+  readonly #isUnderWay: (socket: Socket) => boolean;
   readonly #open = new Map<Socket, Connection>();
   /** Over TLS: what carries each of them, and those that have not come through their handshake. */
   readonly #carriers = new Set<Socket>();
@@ -34,8 +32,10 @@ export class Connections {
   #acceptedAt = -Infinity;
   #requestAt = -Infinity;
 
-  constructor(server: Server, secure: boolean) {
+  /** @param isUnderWay whether a request of the connection is being answered */
+  constructor(server: Server, secure: boolean, isUnderWay: (socket: Socket) => boolean) {
     this.#server = server;
+    this.#isUnderWay = isUnderWay;
     server.on('connection', (socket: Socket) => {
       this.#accepted += 1;
       this.#acceptedAt = performance.now();
@@ -45,22 +45,9 @@ export class Connections {
     if (secure) server.on('secureConnection', (socket: Socket) => this.#add(socket));
   }
 
-  began(socket: Socket, response: ServerResponse): void {
-    const connection = this.#open.get(socket);
-    if (connection === undefined) return;
-    connection.underWay += 1;
-    connection.newest = response;
-    response.once('close', () => {
-      connection.underWay -= 1;
-      if (connection.newest === response) connection.newest = undefined;
-      connection.bytesRead = socket.bytesRead;
-      connection.activeAt = this.#requestAt = performance.now();
-    });
-  }
-
-  /** No further request has come behind this one, which is under way. */
-  isLast(socket: Socket, response: ServerResponse): boolean {
-    return this.#open.get(socket)?.newest === response;
+  /** A request has ended. Of so many this must cost nothing: the rest is found out while draining. */
+  served(): void {
+    this.#requestAt = performance.now();
   }
 
   /**
@@ -81,6 +68,7 @@ export class Connections {
     // Where nobody has asked for a while, nobody is about to.
     const isQuiet = now - this.#requestAt >= IDLE_MS && !this.#isBusy();
     const since = isQuiet ? -Infinity : now;
+    for (const [socket, connection] of this.#open) connection.bytesRead = socket.bytesRead;
     await this.#acceptWaiting();
     this.#stopListening();
     this.#closeIdle(since);
@@ -95,7 +83,7 @@ export class Connections {
   }
 
   #add(socket: Socket): void {
-    this.#open.set(socket, { underWay: 0, newest: undefined, bytesRead: 0, activeAt: performance.now() });
+    this.#open.set(socket, { bytesRead: 0, activeAt: performance.now() });
     socket.once('close', () => this.#open.delete(socket));
   }
 
@@ -105,7 +93,12 @@ export class Connections {
   }
 
   #isBusy(): boolean {
-    return this.#open.values().some(({ underWay }) => underWay > 0);
+    return this.#open.keys().some((socket) => this.#isAnswering(socket));
+  }
+
+  /** Or an answer is not on its way to the last byte. */
+  #isAnswering(socket: Socket): boolean {
+    return this.#isUnderWay(socket) || socket.writableLength > 0;
   }
 
   /** Accepts those that wait in the kernel, which would reset them. Of a crowd, each turn of the event loop accepts but one. */
@@ -130,11 +123,12 @@ export class Connections {
       for (const socket of this.#carriers) socket.destroy();
     }
     for (const [socket, connection] of this.#open) {
-      if (connection.underWay > 0) continue;
-      if (socket.bytesRead !== connection.bytesRead) {
+      const isAnswering = this.#isAnswering(socket);
+      if (isAnswering || socket.bytesRead !== connection.bytesRead) {
         connection.bytesRead = socket.bytesRead;
         connection.activeAt = performance.now();
       }
+      if (isAnswering) continue;
       if (Math.max(since, connection.activeAt) <= idleSince) socket.destroy();
     }
   }

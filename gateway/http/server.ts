@@ -98,13 +98,14 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       active -= 1;
       if (responses.get(request.socket) === response) responses.delete(request.socket);
       turns.leave(request.socket, response.shouldKeepAlive);
+      connections.served();
     }
   });
   const enter = ({ request, response, ...head }: Arrival, entry: Entry): void => {
     circumstances.set(request, {
       ...head,
       entry,
-      closing: () => closing && connections.isLast(request.socket, response),
+      closing: () => closing && turns.isLast(request.socket),
     });
     // Express never sees the target: it would parse it as a URL, and '..', '//' and broken escapes are the client's business.
     request.url = '/';
@@ -112,7 +113,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
   const accept = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;
-    connections.began(socket, response);
     const arrival: Arrival = { request, response, target: request.url ?? '', awaitsContinue };
     const begin = (): void =>
       frontDoor.receive(
@@ -124,7 +124,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   };
 
   const server = listener(options, limits);
-  const connections = new Connections(server, options.tls !== undefined);
+  const connections = new Connections(server, options.tls !== undefined, (socket) =>
+    turns.isUnderWay(socket),
+  );
   server.on('request', accept(false));
   server.on('checkContinue', accept(true));
   // An expectation other than 100-continue is ignored, as on AWS and as RFC 9110 10.1.1 allows. Node would answer 417 by itself.

@@ -26,6 +26,15 @@ export class Turns {
     return true;
   }
 
+  isUnderWay(socket: Duplex): boolean {
+    return this.#waiting.has(socket);
+  }
+
+  /** None waits behind the request under way. */
+  isLast(socket: Duplex): boolean {
+    return !this.#waiting.get(socket)?.length;
+  }
+
   /** The request under way is over. @param more false: the connection takes no further one, and those that wait are dropped */
   leave(socket: Duplex, more: boolean): void {
     const next = more && !socket.destroyed ? this.#waiting.get(socket)?.shift() : undefined;
