@@ -37,6 +37,8 @@ export async function runLanes(
   const cpu = process.cpuUsage();
   const began = performance.now();
   const end = began + seconds * 1000;
+  // Not `end` has passed: a timer may fire a fraction of a millisecond before it.
+  let abandoned = false;
   const lane = async (client: Client, number: number): Promise<void> => {
     for (let failures = 0; failures < FAILURES_MAX && performance.now() < end;) {
       const operation = next(number);
@@ -50,7 +52,7 @@ export async function runLanes(
         failures = 0;
         if (latencies.length % 256 === 0) onDone(latencies.length);
       } catch (error) {
-        if (abandon && performance.now() >= end) return;
+        if (abandoned) return;
         failures++;
         total.failed++;
         total.failure ??= (error as Error).message;
@@ -60,6 +62,7 @@ export async function runLanes(
   };
   const sent = (): number => clients.reduce((sum, client) => sum + client.bytesSent, 0);
   const breakOff = (): void => {
+    abandoned = true;
     total.bytes = sent();
     for (const client of clients) client.close();
   };
