@@ -25,7 +25,8 @@ export interface FrontDoorOptions {
   readonly domain: string | undefined;
   /** No further request may be under way at all. */
   full(): boolean;
-  closing(): boolean;
+  /** The response under way is the connection's last, for the server is going away. */
+  closing(socket: Duplex): boolean;
 }
 
 /** A request before anything was done for it. */
@@ -112,7 +113,7 @@ export class FrontDoor {
     const answer = (): void => {
       if (response.destroyed) over(false);
       else if (isWhole(request)) {
-        turnAway(request, response, target, { retryAfterMs, closing: this.#options.closing() });
+        turnAway(request, response, target, { retryAfterMs, closing: this.#options.closing(request.socket) });
         over(response.shouldKeepAlive);
       } else proceed({ refusal: slowDown(retryAfterMs) });
     };

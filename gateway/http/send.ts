@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { errorResponse, toS3Error } from '../s3/errors.ts';
 import type { S3Error } from '../s3/errors.ts';
 import type { BodyFraming, Log, S3Answer, WireRequest } from '../s3/wire.ts';
@@ -18,8 +19,8 @@ export interface Circumstances {
   /** The client waits for 100 Continue. */
   readonly awaitsContinue: boolean;
   readonly entry: Entry;
-  /** The server is going away: this connection's last response. */
-  closing(): boolean;
+  /** The server is going away: the connection's last response. */
+  closing(socket: Duplex): boolean;
 }
 
 /** What a response is sent over. */
@@ -121,7 +122,7 @@ type Fate = 'KeepAlive' | 'Close' | 'Linger';
 
 async function settle(connection: Connection, limits: HttpLimits): Promise<Fate> {
   const { request, body, framing, circumstances } = connection;
-  const done: Fate = circumstances.closing() ? 'Close' : 'KeepAlive';
+  const done: Fate = circumstances.closing(request.socket) ? 'Close' : 'KeepAlive';
   if (framing.kind === 'None' || request.complete) return done;
   // The client has sent nothing and may still do so: where one request ends can no longer be told.
   if (circumstances.awaitsContinue && !body.begun) return 'Close';

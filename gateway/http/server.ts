@@ -63,6 +63,9 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const uploads = new MemoryBudget(options.uploadMemory - smallUploads.capacity);
   const downloads = new MemoryBudget(options.uploadMemory);
   const responses = new Map<Duplex, ServerResponse>();
+  const turns = new Turns(limits.pipelinedMax);
+  // The same function for every request: one of its own, in a WeakMap and holding its key, outlives every scavenge.
+  const isLast = (socket: Duplex): boolean => closing && turns.isLast(socket);
   const frontDoor = new FrontDoor({
     failedPerSecondMax: limits.failedPerSecondMax,
     transfersMax: Math.ceil(uploads.capacity / limits.uploadBytes) + limits.memoryWaitersMax,
@@ -70,9 +73,8 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     memoryMax: Math.max(MEMORY_MIN, options.uploadMemory + BASE_MEMORY),
     domain: options.domain,
     full: () => active >= limits.requestsMax,
-    closing: () => closing,
+    closing: isLast,
   });
-  const turns = new Turns(limits.pipelinedMax);
   const circumstances = new WeakMap<IncomingMessage, Circumstances>();
   let active = 0;
   let closing = false;
@@ -102,11 +104,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     }
   });
   const enter = ({ request, response, ...head }: Arrival, entry: Entry): void => {
-    circumstances.set(request, {
-      ...head,
-      entry,
-      closing: () => closing && turns.isLast(request.socket),
-    });
+    circumstances.set(request, { ...head, entry, closing: isLast });
     // Express never sees the target: it would parse it as a URL, and '..', '//' and broken escapes are the client's business.
     request.url = '/';
     app(request, response);
