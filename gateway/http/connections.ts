@@ -6,19 +6,23 @@ import { setImmediate as turn } from 'node:timers/promises';
 /** Connections that the kernel keeps until they are accepted; Node's 511 makes a crowd of clients wait for retransmissions, seconds. */
 export const BACKLOG = 4096;
 /**
- * Ms. A request is lost that is on its way while its connection is closed, and some clients do not send it again. So while draining a
- * connection stays open until it brings a request, whose answer then says that it closes, or nothing for this long.
+ * A request is lost that is on its way while its connection is closed, and some clients do not send it again. So while draining a
+ * connection stays open until it brings a request, whose answer then says that it closes, or nothing for this many looks: a second, if the
+ * process does not stand still. The clock would count the time that a busy machine gives neither us nor the client.
  */
-const IDLE_MS = 1000;
-/** Ms. How often idle connections are looked for while draining. */
-const SWEEP_MS = 50;
+const IDLE_LOOKS = 20;
+/** Ms between looks. */
+const LOOK_MS = 50;
+const IDLE_MS = IDLE_LOOKS * LOOK_MS;
 
 /** As last looked at while draining. */
 interface Connection {
+  /** By performance.now(). */
+  readonly openedAt: number;
   /** With more, a request has begun. */
   bytesRead: number;
-  /** By performance.now(). */
-  activeAt: number;
+  /** Looks since it last was not idle. */
+  idle: number;
 }
 
 /** The connections of a listener, and how they end when it does. */
@@ -30,6 +34,8 @@ export class Connections {
   readonly #carriers = new Set<Socket>();
   #accepted = 0;
   #acceptedAt = -Infinity;
+  /** Looks since a connection was accepted. */
+  #unvisited = 0;
   #requestAt = -Infinity;
 
   /** @param isUnderWay whether a request of the connection is being answered */
@@ -39,6 +45,7 @@ export class Connections {
     server.on('connection', (socket: Socket) => {
       this.#accepted += 1;
       this.#acceptedAt = performance.now();
+      this.#unvisited = 0;
       if (secure) this.#carry(socket);
       else this.#add(socket);
     });
@@ -65,17 +72,20 @@ export class Connections {
       for (const socket of [...this.#open.keys(), ...this.#carriers]) socket.destroy();
     }, deadlineMs);
     const now = performance.now();
-    // Where nobody has asked for a while, nobody is about to.
+    // Where nobody has asked for a while, nobody is about to; after a standstill somebody may be.
     const isQuiet = now - this.#requestAt >= IDLE_MS && !this.#isBusy();
-    const since = isQuiet ? -Infinity : now;
-    for (const [socket, connection] of this.#open) connection.bytesRead = socket.bytesRead;
+    const idleSince = (at: number): number => (isQuiet && now - at >= IDLE_MS ? IDLE_LOOKS - 2 : 0);
+    for (const [socket, connection] of this.#open) {
+      connection.bytesRead = socket.bytesRead;
+      connection.idle = idleSince(connection.openedAt);
+    }
+    this.#unvisited = idleSince(this.#acceptedAt);
     await this.#acceptWaiting();
     this.#stopListening();
-    this.#closeIdle(since);
     // Right after the event loop has read what has arrived: a busy turn may have kept it waiting.
-    const sweep = setInterval(() => setImmediate(() => this.#closeIdle(since)), SWEEP_MS);
+    const looks = setInterval(() => setImmediate(() => this.#closeIdle()), LOOK_MS);
     await closed;
-    clearInterval(sweep);
+    clearInterval(looks);
     clearTimeout(deadline);
     // Ends the server's timers.
     this.#server.close();
@@ -83,7 +93,7 @@ export class Connections {
   }
 
   #add(socket: Socket): void {
-    this.#open.set(socket, { bytesRead: 0, activeAt: performance.now() });
+    this.#open.set(socket, { openedAt: performance.now(), bytesRead: 0, idle: 0 });
     socket.once('close', () => this.#open.delete(socket));
   }
 
@@ -116,20 +126,15 @@ export class Connections {
     net.Server.prototype.close.call(this.#server);
   }
 
-  /** @param since when idle connections began to count as idle, at the earliest */
-  #closeIdle(since: number): void {
-    const idleSince = performance.now() - IDLE_MS;
-    if (this.#open.size === 0 && Math.max(since, this.#acceptedAt) <= idleSince) {
+  #closeIdle(): void {
+    if (++this.#unvisited >= IDLE_LOOKS && this.#open.size === 0) {
       for (const socket of this.#carriers) socket.destroy();
     }
     for (const [socket, connection] of this.#open) {
-      const isAnswering = this.#isAnswering(socket);
-      if (isAnswering || socket.bytesRead !== connection.bytesRead) {
-        connection.bytesRead = socket.bytesRead;
-        connection.activeAt = performance.now();
-      }
-      if (isAnswering) continue;
-      if (Math.max(since, connection.activeAt) <= idleSince) socket.destroy();
+      const isIdle = socket.bytesRead === connection.bytesRead && !this.#isAnswering(socket);
+      connection.idle = isIdle ? connection.idle + 1 : 0;
+      connection.bytesRead = socket.bytesRead;
+      if (connection.idle >= IDLE_LOOKS) socket.destroy();
     }
   }
 }

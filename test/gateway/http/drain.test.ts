@@ -124,6 +124,34 @@ test('a connection is given time only where somebody has asked of late', async (
   for (const wire of wires) await wire.closed();
 });
 
+/** Nobody runs for a while, neither the gateway nor its client. */
+function standStill(): void {
+  for (const end = performance.now() + 1_500; performance.now() < end;);
+}
+
+test('time in which the process stands still does not count: a request that comes thereafter is answered', async () => {
+  const { port, server } = await start(WHOLE);
+  const kept = await used(port);
+  const drained = server.drain(NEVER);
+  await sleep(100);
+  standStill();
+  await sleep(10);
+  kept.send(GET);
+  expectLast((await kept.closed()).split('whole').slice(1).join('whole'));
+  expect(await drained).toBe(true);
+});
+
+test('nor does it before the drain', async () => {
+  const { port, server } = await start(WHOLE);
+  const kept = await used(port);
+  standStill();
+  const drained = server.drain(NEVER);
+  await sleep(10);
+  kept.send(GET);
+  expectLast((await kept.closed()).split('whole').slice(1).join('whole'));
+  expect(await drained).toBe(true);
+});
+
 test('the deadline holds for idle connections and handshakes, and these are no requests', async () => {
   const [cut, idle] = [await startTls(), await start(WHOLE)];
   const [handshake, kept] = [new Wire(cut.port), await used(idle.port)];
