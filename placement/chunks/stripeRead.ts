@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ErasureCodec } from '#erasure';
 import { ShardFetches, type ShardFetchesContext } from './shardFetches.ts';
 import { covers, hull, type ByteRange, type StripePart } from './stripeRanges.ts';
+import { freeMemory } from '../freeMemory.ts';
 import { Wakeup } from '../time.ts';
 import { PlacementError, type ChunkRecord } from '../types.ts';
 
@@ -29,6 +30,7 @@ export class StripeRead {
   readonly #fetches: ShardFetches;
   readonly #ranks: readonly number[];
   readonly #changed = new Wakeup();
+  #decoded: Decoded = new Map();
   #isDecoding = false;
   #isCancelled = false;
   /** The bytes in order, in up to k pieces a stripe. @throws PlacementError 'ChunkUnreadable' | 'Aborted' */
@@ -50,6 +52,7 @@ export class StripeRead {
   /** Frees the memory of what was read: nobody may use the pieces afterwards. */
   release(): void {
     this.#fetches.release();
+    for (const { bytes } of this.#decoded.values()) freeMemory(bytes);
   }
 
   /** The reader has stopped before the end: charges whoever gave wrong bytes. */
@@ -69,10 +72,13 @@ export class StripeRead {
         if (this.#isCancelled) throw new PlacementError('Aborted', 'the read was ended');
         this.#fetches.expire();
         const missing = this.#missing();
-        if (missing.length === 0) return this.#pieces(new Map());
+        if (missing.length === 0) return this.#pieces();
         const range = hull(missing);
         const sources = this.#sources(range);
-        if (sources.length >= this.#chunk.profile.data) return this.#pieces(this.#decode(missing, range));
+        if (sources.length >= this.#chunk.profile.data) {
+          this.#decoded = this.#decode(missing, range);
+          return this.#pieces();
+        }
         this.#ask(missing);
         if (this.#fetches.pending.size === 0) {
           if (this.#isExhausted(range)) throw this.#unreadable(sources.length);
@@ -162,9 +168,9 @@ export class StripeRead {
     return new Map(indexes.map((index, at) => [index, { start: range.start, bytes: rebuilt[at]! }]));
   }
 
-  #pieces(decoded: Decoded): Uint8Array[] {
+  #pieces(): Uint8Array[] {
     return this.#part.cells.map((cell) => {
-      const whole = decoded.get(cell.index);
+      const whole = this.#decoded.get(cell.index);
       if (!whole) return this.#fetches.bytes(cell.index, cell);
       return whole.bytes.subarray(cell.start - whole.start, cell.end - whole.start);
     });
