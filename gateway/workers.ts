@@ -18,6 +18,8 @@ import type { FromWorker, ToWorker } from './workerMessages.ts';
 
 /** Pauses before a worker that died is started anew: doubled each time, until one has lived for a while. */
 const RESTART_MS = { first: 500, most: 30_000, lived: 60_000 } as const;
+/** Starts of a new worker, when workers are replaced, before the old ones are left to go on. */
+const ADD_TRIES_MAX = 3;
 /** Seconds without a sign of life, counted by the parent's own ticks, after which a worker is killed: it may hold the store's lock. */
 const SILENT_TICKS_MAX = 20;
 const TICK_MS = 1_000;
@@ -149,12 +151,22 @@ class Parent {
   async replace(drainMs: number): Promise<void> {
     const former = [...this.#running];
     for (const running of former) {
-      if (this.#isStopping) return;
-      const outcome = await this.#fork();
       // The new one does not start: the old ones go on.
-      if (typeof outcome === 'number') return;
+      if (!(await this.#add())) return;
       await this.#end(running, drainMs);
     }
+  }
+
+  /** Starts one more. Not every failure is the settings': on a busy machine one may be taken for dead before it serves. */
+  async #add(): Promise<boolean> {
+    for (let tries = 1; !this.#isStopping; tries++) {
+      const outcome = await this.#fork();
+      if (typeof outcome !== 'number') return true;
+      process.stderr.write(`A new worker did not start, it ended with ${outcome}\n`);
+      if (tries >= ADD_TRIES_MAX) break;
+      await wait(RESTART_MS.first * tries);
+    }
+    return false;
   }
 
   /** Resolves when it serves; to its exit code when it does not come to that. */

@@ -47,12 +47,22 @@ async function answering({ data }: Server): Promise<{ pid: number; url: string }
 
 const leaderOf = async (of: Server): Promise<number | undefined> => (await answering(of))?.pid;
 
+/** Far longer than it takes: the machine may have much else to do. */
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
   for (let tries = 0; !(await holds().catch(() => false)); tries++) {
-    if (tries > 600) throw new Error(`${what} does not come to be:\n${server.log().slice(-5_000)}`);
+    if (tries > 1_800) throw new Error(`${what} does not come to be:\n${events()}`);
     await sleep(100);
   }
 }
+
+/** What the gateway has said of itself, without its requests. */
+const events = (): string =>
+  server
+    .log()
+    .split('\n')
+    .filter((line) => !line.includes('"request"') && !/ request /.test(line))
+    .join('\n')
+    .slice(-10_000);
 
 /** All workers serve, and one of them answers for all. */
 const whole = (): Promise<void> =>
