@@ -60,7 +60,7 @@ const events = (): string =>
   server
     .log()
     .split('\n')
-    .filter((line) => !line.includes('"request"') && !/ request /.test(line))
+    .filter((line) => !line.includes('"msg":"request"'))
     .join('\n')
     .slice(-10_000);
 
