@@ -52,6 +52,7 @@ export interface Address {
 const DOMAIN_LEVELS = ['region', 'site', 'operator'] as const satisfies readonly DomainLevel[];
 /** Credentials of a bucket called NAME in the provider list, as accessKey:secretKey. */
 const BUCKET_CREDENTIALS = 'SHARDWAY_S3_CREDENTIALS_';
+const JOIN_TOKEN = 'SHARDWAY_TOKEN';
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -292,6 +293,23 @@ export function dataFolder(
   return resolve(value === undefined || value === '' ? SETTINGS.data.fallback : value);
 }
 
+/**
+ * Variables that look like settings and are none: a misspelt one would otherwise pass for its default. Not those that Kubernetes gives every container of a
+ * namespace with a service of this name, such as SHARDWAY_SERVICE_HOST and SHARDWAY_PORT_9000_TCP.
+ */
+export function unknownSettings(
+  environment: Record<string, string | undefined> = process.env,
+): readonly string[] {
+  const known = new Set<string>([...Object.values(SETTINGS).map(({ env }) => env), JOIN_TOKEN]);
+  return Object.keys(environment).filter(
+    (name) =>
+      name.startsWith('SHARDWAY_') &&
+      !name.startsWith(BUCKET_CREDENTIALS) &&
+      !known.has(name) &&
+      !/^SHARDWAY_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)|PORT)(?:_|$)/.test(name),
+  );
+}
+
 /** What is wrong with a setting, under the names that the operator knows it by. */
 export function settingError(name: SettingName, why: string, cause?: unknown): ConfigError {
   const setting: Setting = SETTINGS[name];
@@ -367,7 +385,7 @@ function bucketCredentials(environment: Record<string, string | undefined>): Con
 
 /** A party's join token, which other users could read on its command line. */
 export function joinToken(environment: Record<string, string | undefined> = process.env): string | undefined {
-  const token = environment['SHARDWAY_TOKEN'];
+  const token = environment[JOIN_TOKEN];
   return token === '' ? undefined : token;
 }
 

@@ -12,7 +12,7 @@ import { keyCommands } from './commands/keys.ts';
 import { networkCommands } from './commands/network.ts';
 import { partyCommands } from './commands/parties.ts';
 import { EXIT } from './commands/shared.ts';
-import { ConfigError, SETTINGS, readConfig } from './config.ts';
+import { ConfigError, SETTINGS, readConfig, unknownSettings } from './config.ts';
 import type { Config, Flags, Setting, SettingName } from './config.ts';
 import { onSignal, signalled } from './signals.ts';
 import { LOST_DRAIN_MS, LOST_STOP_MS, runWorker } from './worker.ts';
@@ -75,6 +75,8 @@ function environmentOnly(): string {
 async function serveCommand(flags: Flags): Promise<number> {
   const config = readConfig(flags);
   if (cluster.isWorker) return await runWorker(config, version());
+  for (const name of unknownSettings())
+    process.stderr.write(`shardway: ${name} is no setting, it is ignored\n`);
   return config.workers > 1 ? await serveByWorkers(config) : await serveAlone(config);
 }
 

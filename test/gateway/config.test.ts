@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { ConfigError, readConfig } from '../../gateway/config.ts';
+import { ConfigError, readConfig, unknownSettings } from '../../gateway/config.ts';
 
 describe('readConfig', () => {
   test('defaults serve on loopback with 4+2 and no credentials of its own', () => {
@@ -59,4 +59,19 @@ describe('readConfig', () => {
     expect(() => readConfig({}, environment)).toThrow(ConfigError);
     expect(() => readConfig({}, environment)).toThrow(message);
   });
+});
+
+test('a variable that looks like a setting and is none is found, what Kubernetes adds is not', () => {
+  const environment = {
+    SHARDWAY_WORKER: 'auto',
+    SHARDWAY_WORKERS: '2',
+    SHARDWAY_TOKEN: 't',
+    SHARDWAY_S3_CREDENTIALS_COLD: 'a:b',
+    SHARDWAY_SERVICE_HOST: '10.0.0.1',
+    SHARDWAY_SERVICE_PORT_S3: '9000',
+    SHARDWAY_PORT: 'tcp://10.0.0.1:9000',
+    SHARDWAY_ADMIN_PORT_9001_TCP_ADDR: '10.0.0.1',
+    HOME: '/root',
+  };
+  expect(unknownSettings(environment)).toEqual(['SHARDWAY_WORKER']);
 });
